@@ -1,0 +1,151 @@
+package gateway
+
+import "time"
+
+// Reason is the stable, machine-readable word of a refusal: the "code" field
+// of a problem document, the label of a metric, the reason in the audit trail.
+type Reason string
+
+// Refusals that speak of the code. A policy with opaque refusals answers
+// NotRedeemable for all of them.
+const (
+	CodeUnknown       Reason = "code_unknown"
+	CodeNotStarted    Reason = "code_not_started"
+	CodeExpired       Reason = "code_expired"
+	CodeRevoked       Reason = "code_revoked"
+	CodeExhausted     Reason = "code_exhausted"
+	OwnCode           Reason = "own_code"
+	RecipientMismatch Reason = "recipient_mismatch"
+	CampaignPaused    Reason = "campaign_paused"
+	CampaignFull      Reason = "campaign_full"
+	NotRedeemable     Reason = "code_not_redeemable"
+)
+
+// Refusals that speak of the caller, the launch or the gateway.
+const (
+	AlreadyRedeemed        Reason = "already_redeemed"
+	AddressAlreadyRedeemed Reason = "address_already_redeemed"
+	EmailDisposable        Reason = "email_disposable"
+	EmailDenied            Reason = "email_denied"
+	AttemptsExceeded       Reason = "attempts_exceeded"
+	LaunchClosed           Reason = "launch_closed"
+	Overloaded             Reason = "overloaded"
+	NotAdmitted            Reason = "not_admitted"
+	Unavailable            Reason = "unavailable"
+	InvalidRequest         Reason = "invalid_request"
+)
+
+// Refusals of the verbs around redemption and of the private side.
+const (
+	LaunchUnknown       Reason = "launch_unknown"
+	LaunchExists        Reason = "launch_exists"
+	CampaignUnknown     Reason = "campaign_unknown"
+	CampaignExists      Reason = "campaign_exists"
+	CodeExists          Reason = "code_exists"
+	RedemptionUnknown   Reason = "redemption_unknown"
+	HoldExpired         Reason = "hold_expired"
+	NotHeld             Reason = "not_held"
+	NotCommitted        Reason = "not_committed"
+	Conflict            Reason = "conflict"
+	Unauthorized        Reason = "unauthorized"
+	Forbidden           Reason = "forbidden"
+	NotFound            Reason = "not_found"
+	IdempotencyMismatch Reason = "idempotency_mismatch"
+	IdempotencyInFlight Reason = "idempotency_in_flight"
+	Internal            Reason = "internal"
+)
+
+// sentences says each reason to a person.
+var sentences = map[Reason]string{
+	CodeUnknown:            "This code does not exist. Check it for typing errors.",
+	CodeNotStarted:         "This code cannot be used yet.",
+	CodeExpired:            "This code has expired.",
+	CodeRevoked:            "This code has been revoked.",
+	CodeExhausted:          "This code has already been used up.",
+	OwnCode:                "You cannot redeem a code that you issued yourself.",
+	RecipientMismatch:      "This code was issued to somebody else.",
+	CampaignPaused:         "This campaign is paused. Try again later.",
+	CampaignFull:           "This campaign has no places left.",
+	NotRedeemable:          "This code cannot be redeemed.",
+	AlreadyRedeemed:        "You have already redeemed another code.",
+	AddressAlreadyRedeemed: "A code has already been redeemed from this address for another account.",
+	EmailDisposable:        "Disposable e-mail addresses are not accepted. Use a lasting address.",
+	EmailDenied:            "This e-mail domain is not accepted for this launch.",
+	AttemptsExceeded:       "Too many failed attempts. Wait before you try again.",
+	LaunchClosed:           "This launch is closed.",
+	Overloaded:             "The service is at its limit. Try again shortly.",
+	NotAdmitted:            "The service is making its state right again. Try again shortly.",
+	Unavailable:            "The outcome is not known. Repeat the same request: it is never counted twice.",
+	InvalidRequest:         "The request is not valid.",
+	LaunchUnknown:          "There is no launch of this name.",
+	LaunchExists:           "A launch of this name exists already.",
+	CampaignUnknown:        "There is no campaign of this name or id in the launch.",
+	CampaignExists:         "A campaign of this name exists already in the launch.",
+	CodeExists:             "A code of this text exists already in the launch.",
+	RedemptionUnknown:      "There is no redemption with this id.",
+	HoldExpired:            "This hold has expired; the code is free again. Redeem it anew.",
+	NotHeld:                "This redemption is not held any more.",
+	NotCommitted:           "Only a committed redemption can be rolled back.",
+	Conflict:               "Somebody changed this at the same time. Read it again and retry.",
+	Unauthorized:           "This call needs a valid credential in the Authorization header.",
+	Forbidden:              "This credential does not allow the call.",
+	NotFound:               "There is nothing at this address.",
+	IdempotencyMismatch:    "This Idempotency-Key was used with another request.",
+	IdempotencyInFlight:    "The request with this Idempotency-Key is still being worked on.",
+	Internal:               "Something went wrong on our side.",
+}
+
+// Sentence says the reason to a person; "" for a reason that does not exist.
+func (r Reason) Sentence() string { return sentences[r] }
+
+// SpeaksOfCode reports whether the refusal tells something about the code, so
+// that a policy with opaque refusals hides it behind NotRedeemable.
+func (r Reason) SpeaksOfCode() bool {
+	switch r {
+	case CodeUnknown, CodeNotStarted, CodeExpired, CodeRevoked, CodeExhausted,
+		OwnCode, RecipientMismatch, CampaignPaused, CampaignFull:
+		return true
+	}
+	return false
+}
+
+// Error is a refusal: why, of which field, and when to come back.
+type Error struct {
+	Reason     Reason
+	Field      string        // the field of the request that is at fault; "" if none is
+	Detail     string        // a sentence that names the remedy; "" for the reason's own sentence
+	RetryAfter time.Duration // 0: waiting does not help
+}
+
+func (e *Error) Error() string {
+	s := string(e.Reason)
+	if e.Field != "" {
+		s += ": " + e.Field
+	}
+	if d := e.Sentence(); d != "" {
+		s += ": " + d
+	}
+	return s
+}
+
+// Is makes errors.Is compare by reason alone.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Reason == e.Reason
+}
+
+// Sentence is the detail, or the reason's own sentence.
+func (e *Error) Sentence() string {
+	if e.Detail != "" {
+		return e.Detail
+	}
+	return e.Reason.Sentence()
+}
+
+// Refuse is the error of a reason alone.
+func Refuse(r Reason) *Error { return &Error{Reason: r} }
+
+// Invalid is an invalid_request that names the field and the remedy.
+func Invalid(field, detail string) *Error {
+	return &Error{Reason: InvalidRequest, Field: field, Detail: detail}
+}

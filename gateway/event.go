@@ -1,0 +1,124 @@
+package gateway
+
+import "time"
+
+// RecordVersion is the version of the journal records that this gateway
+// writes. Readers know it and the one before.
+const RecordVersion = 1
+
+// Record is one entry of a launch's journal: what one script call decided, in
+// order. Seq counts the launch's records from 1 without a gap; it is the
+// launch's position.
+type Record struct {
+	Launch string
+	Seq    uint64
+	Epoch  uint64    // of the history it was written in
+	At     time.Time // Redis' clock, millisecond precision
+	Bytes  uint64    // of all records of the launch so far, this one included
+	Events []Event
+	Raw    []byte // as it was written, for the audit trail
+}
+
+// Event is one decision in a record: one of the Event types of this file.
+type Event interface{ Kind() string }
+
+// LaunchPut is a launch made, its policy changed, or opened and closed.
+type LaunchPut struct {
+	Version uint64
+	Open    bool
+	Policy  []byte // JSON
+	By      Actor
+}
+
+// CampaignPut is a campaign made or changed.
+type CampaignPut struct {
+	Version  uint64
+	Campaign []byte // JSON of a Campaign
+	By       Actor
+}
+
+// CodesMinted are codes that came to be, all with the same attributes.
+type CodesMinted struct {
+	Campaign  uint32
+	MaxUses   int       // 0: the campaign's
+	ExpiresAt time.Time // zero: with the campaign
+	Recipient string    // key; "" if unbound
+	Issuer    string    // key; "" if none
+	Sealed    []byte    // Person of the recipient, "" if unbound
+	Codes     []MintedCode
+	By        Actor
+}
+
+// MintedCode is a code and how it is written.
+type MintedCode struct {
+	Code    Code
+	Display string
+}
+
+// CodesChanged are codes revoked, reinstated or renewed.
+type CodesChanged struct {
+	Change    CodeChange
+	ExpiresAt time.Time
+	Codes     []Code
+	By        Actor
+}
+
+// Redeemed is a use of a code, held or committed.
+type Redeemed struct {
+	ID        ID
+	Status    Status
+	Code      Code
+	Campaign  uint32
+	Subject   string // key
+	Address   string // key; "" if none was counted
+	Proof     string // key of the Idempotency-Key; "" if none
+	ExpiresAt time.Time
+	Sealed    []byte // Person
+}
+
+// Settled is a hold that ended or a redemption taken back.
+type Settled struct {
+	ID       ID
+	From, To Status
+	Cause    Settlement
+	Code     Code
+	Campaign uint32
+	Subject  string // key
+	By       Actor
+}
+
+// Refused is a refusal worth keeping: one that counted as a failed attempt, or
+// one whose true reason the answer hid.
+type Refused struct {
+	Reason  Reason
+	Counted bool   // against the attempt limits
+	Verb    string // redeem or validate
+	Code    Code   // as it was read, folded
+	Subject string // key; "" if none was named
+	Address string // key; "" if none was counted
+}
+
+// Opened are visits of a code's link.
+type Opened struct {
+	Code     Code
+	Campaign uint32
+	Count    int
+}
+
+// Person is what the journal carries sealed: who redeemed, in plain words.
+type Person struct {
+	Subject string `json:"s"`
+	Email   string `json:"e,omitempty"`
+	Name    string `json:"n,omitempty"`
+	Source  string `json:"o,omitempty"`
+}
+
+// The kinds are the first word of an event's line in the journal.
+func (LaunchPut) Kind() string    { return "launch" }
+func (CampaignPut) Kind() string  { return "campaign" }
+func (CodesMinted) Kind() string  { return "minted" }
+func (CodesChanged) Kind() string { return "changed" }
+func (Redeemed) Kind() string     { return "redeemed" }
+func (Settled) Kind() string      { return "settled" }
+func (Refused) Kind() string      { return "refused" }
+func (Opened) Kind() string       { return "opened" }

@@ -1,0 +1,41 @@
+package keyring
+
+import (
+	"encoding/binary"
+	"errors"
+	"strings"
+	"time"
+)
+
+// TokenPrefix opens every member token.
+const TokenPrefix = "aom_"
+
+// TokenLife is how long a member token is good for.
+const TokenLife = 90 * 24 * time.Hour
+
+var errToken = errors.New("keyring: not a member token of this launch, or too old")
+
+// MemberToken lets a subject speak for itself in one launch. It is sealed:
+// nobody can read the subject in it or make one.
+func (k *Keyring) MemberToken(launch, subject string, issued time.Time) string {
+	plain := binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(subject)), uint64(issued.Unix()))
+	plain = append(plain, subject...)
+	return string(k.tokens[0].append([]byte(TokenPrefix), launch, plain))
+}
+
+// OpenMemberToken is the subject of a token of the launch.
+func (k *Keyring) OpenMemberToken(launch, token string, now time.Time) (subject string, err error) {
+	sealed, ok := strings.CutPrefix(token, TokenPrefix)
+	if !ok || len(token) > 1024 {
+		return "", errToken
+	}
+	plain, err := open(k.tokens, launch, []byte(sealed))
+	if err != nil || len(plain) < 8 {
+		return "", errToken
+	}
+	issued := time.Unix(int64(binary.BigEndian.Uint64(plain)), 0)
+	if now.Sub(issued) > TokenLife || issued.Sub(now) > time.Hour {
+		return "", errToken
+	}
+	return string(plain[8:]), nil
+}
