@@ -50,17 +50,18 @@ type Redeem struct {
 
 // Redemption is the answer to Redeem, and to every later question about it.
 type Redemption struct {
-	ID        ID
-	Code      Code
-	Display   string // the code as its campaign writes it
-	Campaign  uint32 // number of the code's campaign
-	Subject   string // as asked; "" when looked up by id
-	Status    Status
-	At        time.Time // of the decision, by Redis' clock
-	ExpiresAt time.Time // of a hold; zero otherwise
-	Position  uint64    // of the journal record that holds it, or of the latest one when replayed
-	Replayed  bool      // an earlier request of the same subject and code made it
-	Proven    bool      // made by this request, or replayed under the same Idempotency-Key
+	ID         ID
+	Code       Code
+	Display    string // the code as its campaign writes it
+	Campaign   uint32 // number of the code's campaign
+	Subject    string // as asked; "" when looked up by id
+	SubjectKey string // keyring.Subject of the subject, looked up or asked
+	Status     Status
+	At         time.Time // of the decision, by Redis' clock
+	ExpiresAt  time.Time // of a hold; zero otherwise
+	Position   uint64    // of the journal record that holds it, or of the latest one when replayed
+	Replayed   bool      // an earlier request of the same subject and code made it
+	Proven     bool      // made by this request, or replayed under the same Idempotency-Key
 }
 
 // Validate asks whether a code could be redeemed, without using it.
