@@ -16,7 +16,7 @@ type Record struct {
 	At     time.Time // Redis' clock, millisecond precision
 	Bytes  uint64    // of all records of the launch so far, this one included
 	Events []Event
-	Raw    []byte // as it was written, for the audit trail
+	Raw    string // as it was written, for the audit trail
 }
 
 // Event is one decision in a record: one of the Event types of this file.

@@ -1,0 +1,97 @@
+package rig
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// RedisOptions say how a redis-server is to run.
+type RedisOptions struct {
+	Dir        string   // of its data and log
+	Port       int      // 0: a free one
+	AppendOnly bool     // keep an append-only file
+	Fsync      string   // always, everysec or no; "" is everysec
+	Args       []string // more of its own options
+}
+
+// Redis is a redis-server.
+type Redis struct {
+	options RedisOptions
+	path    string
+	child   *child
+}
+
+// StartRedis starts a redis-server and waits until it answers. It returns a
+// *MissingError where there is none.
+func StartRedis(ctx context.Context, o RedisOptions) (*Redis, error) {
+	path, err := find("redis-server", "redis-server")
+	if err != nil {
+		return nil, err
+	}
+	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	if o.Port == 0 {
+		if o.Port, err = FreePort(); err != nil {
+			return nil, err
+		}
+	}
+	r := &Redis{options: o, path: path}
+	return r, r.start(ctx)
+}
+
+func (r *Redis) start(ctx context.Context) error {
+	o := r.options
+	appendOnly, fsync := "no", "everysec"
+	if o.AppendOnly {
+		appendOnly = "yes"
+	}
+	if o.Fsync != "" {
+		fsync = o.Fsync
+	}
+	args := append([]string{
+		"--bind", "127.0.0.1", "--port", strconv.Itoa(o.Port), "--dir", o.Dir, "--save", "",
+		"--appendonly", appendOnly, "--appendfsync", fsync, "--maxmemory-policy", "noeviction", "--daemonize", "no",
+	}, o.Args...)
+	c, err := start(filepath.Join(o.Dir, "redis.log"), -1, -1, r.path, args...)
+	if err != nil {
+		return err
+	}
+	r.child = c
+	client := redis.NewClient(&redis.Options{Addr: r.Addr(), MaxRetries: -1})
+	defer client.Close()
+	return c.ready(ctx, func(ctx context.Context) error { return client.Ping(ctx).Err() })
+}
+
+// Addr is host:port.
+func (r *Redis) Addr() string { return fmt.Sprintf("127.0.0.1:%d", r.options.Port) }
+
+// URL is what a client connects to.
+func (r *Redis) URL() string { return "redis://" + r.Addr() + "/0" }
+
+// PID is the server's process.
+func (r *Redis) PID() int { return r.child.cmd.Process.Pid }
+
+// Stop ends the server in order.
+func (r *Redis) Stop(ctx context.Context) error { return r.child.stop(ctx, syscall.SIGTERM) }
+
+// Kill ends the server at once, as a crash would.
+func (r *Redis) Kill() { r.child.kill() }
+
+// Restart starts an ended server again, on the same port and data.
+func (r *Redis) Restart(ctx context.Context) error { return r.start(ctx) }
+
+// Freeze stops the server's clock, so to speak: it neither answers nor ends.
+func (r *Redis) Freeze() error { return r.child.signal(syscall.SIGSTOP) }
+
+// Thaw lets a frozen server go on.
+func (r *Redis) Thaw() error { return r.child.signal(syscall.SIGCONT) }

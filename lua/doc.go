@@ -1,0 +1,24 @@
+// Package lua is the Redis adapter: every change of a launch's state is one
+// script here that checks everything, writes the state and appends what it
+// decided to the launch's journal, in one atomic step.
+//
+// Each verb is two files of one name: redeem.lua decides, redeem.go asks. A
+// script's head says which parts of lib it uses, names its KEYS, ARGV and
+// replies; contract_test.go holds both halves to it. script.go sends scripts,
+// keys.go builds every key, group.go lets concurrent requests share a call.
+//
+// What Redis holds of a launch, all under the hash tag {launch}:
+//
+//	ao:{l}:meta       hash    epoch, seq, version, persisted, bytes, rules
+//	ao:{l}:config     hash    the policy's and the campaigns' documents, names
+//	ao:{l}:campaigns  hash    n → rules; nu → uses; # → how many
+//	ao:{l}:c:hhhh     hash    65,536 buckets: code → packed record
+//	ao:{l}:s:hhhh     hash    65,536 buckets: subject key → packed redemptions
+//	ao:{l}:holds      zset    redemption id → when the hold is over
+//	ao:{l}:attempts:0 hash    failures by address and subject; 0 and 1 take turns
+//	ao:{l}:dedup:0    hash    who redeemed from an address; 0 and 1 take turns
+//	ao:{l}:journal    stream  one record a script call, id = position
+//
+// Small hashes of packed records are what makes a million codes fit in some 30
+// MB: Redis keeps them as one compact list each.
+package lua

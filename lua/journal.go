@@ -1,0 +1,88 @@
+package lua
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"admitone/gateway"
+	"admitone/sync/journal"
+)
+
+var journalTrim = declare("journal_trim", contract{
+	keys:    "meta journal",
+	args:    "epoch position bytes",
+	replies: []string{"trimmed", "breach what"},
+})
+
+// ReadJournal returns up to most records after a position, in order, waiting
+// for the first one. None in that time is not an error.
+func (s *Store) ReadJournal(ctx context.Context, name string, after uint64, most int, wait time.Duration) ([]journal.Entry, error) {
+	streams, err := s.redis.XRead(ctx, &redis.XReadArgs{
+		Streams: []string{newKeys(name).journal, strconv.FormatUint(after, 10) + "-0"},
+		Count:   int64(most), Block: max(wait, time.Millisecond),
+	}).Result()
+	if errors.Is(err, redis.Nil) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lua: read journal: %w", err)
+	}
+	var entries []journal.Entry
+	for _, m := range streams[0].Messages {
+		text, _, _ := strings.Cut(m.ID, "-")
+		seq, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("lua: read journal: stream id %q", m.ID)
+		}
+		raw, _ := m.Values["r"].(string)
+		entries = append(entries, journal.Entry{Seq: seq, Raw: raw})
+	}
+	return entries, nil
+}
+
+// Trim forgets the journal up to a position that Postgres holds, and tells
+// every gateway. bytes is the record's running total. It returns not_admitted
+// if this is not the history of the epoch.
+func (s *Store) Trim(ctx context.Context, name string, epoch, position, bytes uint64) error {
+	k := newKeys(name)
+	r, err := s.send(ctx, journalTrim, []string{k.meta, k.journal}, []any{epoch, position, bytes})
+	if err != nil {
+		return err
+	}
+	if r.word(0) == "breach" {
+		return notAdmitted()
+	}
+	if err := s.redis.Publish(ctx, persistedChannel, name+" "+strconv.FormatUint(position, 10)).Err(); err != nil {
+		return s.outage(err)
+	}
+	return nil
+}
+
+// Listen moves the persisted positions as the syncer tells of them, until the
+// context is over. What it misses while a connection is down, the next script
+// call or snapshot brings.
+func (s *Store) Listen(ctx context.Context) {
+	subscription := s.redis.Subscribe(ctx, persistedChannel)
+	defer subscription.Close()
+	heard := subscription.Channel()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case m, ok := <-heard:
+			if !ok {
+				return
+			}
+			name, position, _ := strings.Cut(m.Payload, " ")
+			if n, err := strconv.ParseUint(position, 10, 64); err == nil && gateway.ValidLaunchName(name) {
+				s.persisted.Advance(name, n)
+			}
+		}
+	}
+}

@@ -1,0 +1,22 @@
+-- journal_trim forgets what Postgres holds, and never more: it refuses a
+-- position that the journal has not reached.
+--
+-- KEYS meta journal
+-- ARGV epoch position bytes
+-- REPLY trimmed
+-- REPLY breach what
+local meta, journal = KEYS[1], KEYS[2]
+local epoch, position, bytes = ARGV[1], ARGV[2], ARGV[3]
+
+local m = redis.call('HMGET', meta, 'epoch', 'seq', 'persisted')
+if m[1] ~= epoch then
+  return {'breach', 'epoch'}
+end
+if tonumber(position) > tonumber(m[2]) then
+  return {'breach', 'position'}
+end
+if tonumber(position) > tonumber(m[3]) then
+  redis.call('HSET', meta, 'persisted', position, 'persisted_bytes', bytes)
+  redis.call('XTRIM', journal, 'MINID', string.format('%.0f', tonumber(position) + 1) .. '-0')
+end
+return {'trimmed'}

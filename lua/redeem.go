@@ -1,0 +1,222 @@
+package lua
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"admitone/gateway"
+)
+
+var redeemScript = declare("redeem", contract{
+	keys:     "meta journal campaigns holds attempts0 attempts1 dedup0 dedup1",
+	eachKeys: "code_bucket subject_bucket",
+	args:     "epoch seen bound",
+	eachArgs: "id mode code subject address email proof sealed",
+	replies: []string{
+		"decided seq version persisted now",
+		"breach what",
+		"each admitted status campaign expires display",
+		"each again id status campaign expires proven display",
+		"each refused reason retry_ms",
+		"each failed why",
+	},
+})
+
+// redeemCall is one redemption on its way through a batch.
+type redeemCall struct {
+	item                string
+	codeKey, subjectKey string
+	id                  gateway.ID
+	answer              gateway.Redemption
+	err                 error
+	done                chan struct{} // cap 1
+}
+
+var redeemCalls = sync.Pool{New: func() any { return &redeemCall{done: make(chan struct{}, 1)} }}
+
+// Redeem uses a code once for a subject, together with whoever else redeems at
+// the same moment. The same subject and code get the same redemption again.
+// The reasons of its errors are those of a refused redemption, overloaded,
+// not_admitted, or unavailable if Redis' answer was lost.
+func (s *Store) Redeem(ctx context.Context, name string, r *gateway.Redeem) (gateway.Redemption, error) {
+	l, err := s.launch(ctx, name)
+	if err != nil {
+		return gateway.Redemption{}, err
+	}
+	c := redeemCalls.Get().(*redeemCall)
+	defer redeemCalls.Put(c)
+	subject := s.keyring.Subject(name, r.Subject)
+	c.id = locate(gateway.NewID(time.Now()), subject)
+	c.codeKey, c.subjectKey = l.code(r.Code), l.subject(subject)
+	if err := s.writeItem(c, name, r, subject); err != nil {
+		return gateway.Redemption{}, err
+	}
+	if !l.redeem.add(c) {
+		s.metrics.turnedAway.WithLabelValues("redeem").Inc()
+		return gateway.Redemption{}, &gateway.Error{Reason: gateway.Overloaded, RetryAfter: time.Second}
+	}
+	<-c.done
+	answer, err := c.answer, c.err
+	answer.Code, answer.Subject, answer.SubjectKey = r.Code, r.Subject, subject
+	if err == nil {
+		answer.Display = l.snapshot.Load().Display(answer.Campaign, r.Code, answer.Display)
+	}
+	return answer, err
+}
+
+// writeItem packs a redemption into one script argument. Nothing in it can
+// hold a TAB: codes, keys and ids have alphabets of their own, and what people
+// typed travels sealed.
+func (s *Store) writeItem(c *redeemCall, launch string, r *gateway.Redeem, subject string) error {
+	person, err := json.Marshal(gateway.Person{Subject: r.Subject, Email: r.Email, Name: r.Name, Source: r.Source})
+	if err != nil {
+		return err
+	}
+	email := ""
+	if r.Email != "" && r.Email != r.Subject {
+		email = s.keyring.Subject(launch, r.Email)
+	}
+	proof := ""
+	if r.Proof != "" {
+		proof = s.keyring.Subject(launch, "proof\x00"+r.Proof)[:8]
+	}
+	address := ""
+	if r.Address.IsValid() {
+		address = s.keyring.Address(launch, r.Address)
+	}
+	mode := "commit"
+	if r.Mode == gateway.Hold {
+		mode = "hold"
+	}
+	b := make([]byte, 0, 256)
+	for _, word := range [...]string{c.id.Short(), mode, string(r.Code), subject, address, email, proof} {
+		b = append(append(b, word...), '\t')
+	}
+	c.item = string(s.keyring.Seal(b, launch, person))
+	return nil
+}
+
+// runRedeem sends a batch and hands every item its answer.
+func (s *Store) runRedeem(l *launch, batch []*redeemCall) {
+	s.metrics.batch.WithLabelValues("redeem").Observe(float64(len(batch)))
+	keys := make([]string, 0, 8+2*len(batch))
+	keys = append(keys, l.meta, l.journal, l.campaigns, l.holds, l.attempts0, l.attempts1, l.dedup0, l.dedup1)
+	args := make([]any, 0, 3+len(batch))
+	epoch := l.epoch.Load()
+	args = append(args, epoch, l.seen.Load(), s.options.JournalBytes)
+	for _, c := range batch {
+		keys = append(keys, c.codeKey, c.subjectKey)
+		args = append(args, c.item)
+	}
+	r, position, err := s.sendBatch(l, redeemScript, epoch, keys, args, len(batch))
+	for i, c := range batch {
+		if err == nil {
+			c.answer, c.err = s.readRedemption(l, c.id, r.word(batchHead+i))
+			c.answer.Position = position
+		} else {
+			c.answer, c.err = gateway.Redemption{}, err
+		}
+		c.done <- struct{}{}
+	}
+}
+
+// batchHead is how many words of a batch's reply stand before its items.
+const batchHead = 5
+
+// batchTimeout bounds one script call of a batch, all of Redis' delays
+// included.
+const batchTimeout = 5 * time.Second
+
+// sendBatch sends a hot verb's script for n items. Its reply holds an answer
+// for each of them.
+func (s *Store) sendBatch(l *launch, sc *script, epoch uint64, keys []string, args []any, n int) (reply, uint64, error) {
+	if epoch == 0 {
+		return nil, 0, notAdmitted()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
+	defer cancel()
+	r, err := s.send(ctx, sc, keys, args)
+	switch {
+	case err != nil:
+		return nil, 0, err
+	case r.word(0) == "breach":
+		return nil, 0, s.breached(l, epoch, r.word(1))
+	case len(r) != batchHead+n:
+		s.log.Error("a script's reply has the wrong length", "script", sc.name, "words", len(r), "items", n)
+		return nil, 0, gateway.Refuse(gateway.Internal)
+	}
+	position := s.note(l, r, 1)
+	s.persisted.Advance(l.name, r.number(3))
+	return r, position, nil
+}
+
+// readRedemption reads one item's answer.
+func (s *Store) readRedemption(l *launch, made gateway.ID, answer string) (gateway.Redemption, error) {
+	word, rest, _ := strings.Cut(answer, "\t")
+	var w [6]string
+	for i := range w {
+		w[i], rest, _ = strings.Cut(rest, "\t")
+	}
+	switch word {
+	case "admitted":
+		return gateway.Redemption{
+			ID: made, At: made.Time(), Status: gateway.Status(w[0]), Campaign: campaignNumber(w[1]),
+			ExpiresAt: millis(w[2]), Display: w[3], Proven: true,
+		}, nil
+	case "again":
+		id, err := gateway.ParseShort(w[0])
+		if err != nil {
+			return gateway.Redemption{}, s.malformed(l, answer)
+		}
+		return gateway.Redemption{
+			ID: id, At: id.Time(), Status: gateway.Status(w[1]), Campaign: campaignNumber(w[2]),
+			ExpiresAt: millis(w[3]), Proven: w[4] == "1" || id == made, Display: w[5], Replayed: id != made,
+		}, nil
+	case "refused":
+		return gateway.Redemption{}, refusal(w[0], retry(w[1]))
+	}
+	return gateway.Redemption{}, s.malformed(l, answer)
+}
+
+// malformed logs an answer that should not exist, without the words in it that
+// could name a code.
+func (s *Store) malformed(l *launch, answer string) error {
+	word, why, _ := strings.Cut(answer, "\t")
+	if word != "failed" {
+		why = ""
+	}
+	s.log.Error("a script failed for one item", "launch", l.name, "word", word, "why", why)
+	return gateway.Refuse(gateway.Internal)
+}
+
+func campaignNumber(s string) uint32 {
+	n, _ := strconv.ParseUint(s, 10, 32)
+	return uint32(n)
+}
+
+// millis reads Unix milliseconds; "" is the zero time.
+func millis(s string) time.Time {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(n).UTC()
+}
+
+func retry(s string) time.Duration {
+	n, _ := strconv.ParseInt(s, 10, 64)
+	return time.Duration(n) * time.Millisecond
+}
+
+// sealPerson is what the journal carries of a person.
+func (s *Store) sealPerson(launch string, p gateway.Person) []byte {
+	plain, err := json.Marshal(p)
+	if err != nil {
+		panic(err) // a struct of strings always marshals
+	}
+	return s.keyring.Seal(nil, launch, plain)
+}

@@ -1,0 +1,249 @@
+-- redeem decides a batch of redemptions, each in turn, and journals them in one
+-- record. An item that fails harms no other.
+--
+-- uses history records attempts
+-- KEYS meta journal campaigns holds attempts0 attempts1 dedup0 dedup1
+-- KEYS each code_bucket subject_bucket
+-- ARGV epoch seen bound
+-- ARGV each id mode code subject address email proof sealed
+-- REPLY decided seq version persisted now
+-- REPLY breach what
+-- REPLY each admitted status campaign expires display
+-- REPLY each again id status campaign expires proven display
+-- REPLY each refused reason retry_ms
+-- REPLY each failed why
+local meta, journal, campaigns, holds = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local attempts0, attempts1, dedup0, dedup1 = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local epoch, seen, bound = ARGV[1], ARGV[2], ARGV[3]
+
+local history, breach = open_history(meta, epoch, seen)
+if not history then
+  return breach
+end
+local now, rules = history.now, read_rules(history.rules)
+local overloaded = history.backlog > tonumber(bound)
+
+-- Reading: every key is read before the first write, each record once.
+local items, people, addresses, met = {}, {}, {}, {}
+local function meet(list, who)
+  if not met[who] then
+    met[who] = true
+    list[#list + 1] = who
+  end
+end
+for i = 4, #ARGV do
+  local item, at = {}, 7 + 2 * (i - 3)
+  item.id, item.mode, item.code, item.subject, item.address, item.email, item.proof, item.sealed =
+    string.match(ARGV[i], '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$')
+  item.code_bucket, item.subject_bucket = KEYS[at], KEYS[at + 1]
+  items[i - 3] = item
+  meet(people, 's' .. item.subject)
+  if item.address ~= '' then
+    meet(people, 'a' .. item.address)
+    meet(addresses, item.address)
+  end
+end
+local attempts = open_attempts(rules, attempts0, attempts1, now, people)
+local dedup
+if rules.dedup_ms > 0 and #addresses > 0 then
+  dedup = open_turns({dedup0, dedup1}, rules.dedup_ms, now, addresses)
+end
+
+local codes, subjects, groups = {}, {}, {}
+local function code_of(item)
+  local c = codes[item.code]
+  if c == nil then
+    local packed = redis.call('HGET', item.code_bucket, item.code)
+    c = packed and read_code(packed) or false
+    if c then
+      c.bucket = item.code_bucket
+    end
+    codes[item.code] = c
+  end
+  return c
+end
+local function subject_of(item)
+  local s = subjects[item.subject]
+  if not s then
+    local packed = redis.call('HGET', item.subject_bucket, item.subject)
+    s = {list = packed and read_subject(packed) or {}, bucket = item.subject_bucket}
+    subjects[item.subject] = s
+  end
+  return s
+end
+local function campaign_of(number)
+  local g = groups[number]
+  if not g then
+    local v = redis.call('HMGET', campaigns, number, number .. 'u')
+    g = read_campaign(v[1], v[2])
+    groups[number] = g
+  end
+  return g
+end
+
+local events, held_until, held_no_more = {}, {}, {}
+
+local function use(c, campaign, n, held)
+  c.used, c.held, c.dirty = c.used + n, c.held + held, true
+  campaign.used, campaign.dirty = campaign.used + n, true
+end
+
+local function again(r, c, proven)
+  return line('again', r.id, status_words[r.status], r.campaign, none_if_zero(r.expires), proven, c and c.display or '')
+end
+
+-- earlier finds what the subject's requests for this code have led to: the
+-- redemption to answer again, and the place of one that a new one replaces. A
+-- hold whose time is over is released on the way.
+local function earlier(item, s, c)
+  for i, r in ipairs(s.list) do
+    if r.code == item.code then
+      if r.status == 'h' and now >= r.expires and c then
+        use(c, campaign_of(r.campaign), -1, -1)
+        r.status, s.dirty = 'r', true
+        held_no_more[#held_no_more + 1] = r.id
+        events[#events + 1] = table.concat({'settled', r.id, 'held', 'released', 'expire', r.code, r.campaign, item.subject, 'system', ''}, '\t')
+      end
+      local same = item.proof ~= '' and item.proof == r.proof
+      if r.status ~= 'r' or same then
+        return r, i, same and '1' or '0'
+      end
+      return nil, i
+    end
+  end
+end
+
+-- refusal is why the item cannot be redeemed, and for how many milliseconds
+-- waiting is what helps; nil if it can.
+local function refusal(item, s, c)
+  if not rules.open then
+    return 'launch_closed'
+  end
+  if overloaded then
+    return 'overloaded', 1000
+  end
+  local wait = attempts_blocked(attempts, rules, item.address, item.subject)
+  if wait > 0 then
+    return 'attempts_exceeded', wait
+  end
+  if not c then
+    return 'code_unknown'
+  end
+  local campaign = campaign_of(c.campaign)
+  local why = code_refusal(c, campaign, now)
+  if why then
+    return why, why == 'code_not_started' and campaign.starts - now or 0
+  end
+  if c.issuer ~= '' and c.issuer == item.subject then
+    return 'own_code'
+  end
+  if c.recipient ~= '' and c.recipient ~= item.subject and c.recipient ~= item.email then
+    return 'recipient_mismatch'
+  end
+  local in_campaign = 0
+  for _, r in ipairs(s.list) do
+    if r.status == 'h' or r.status == 'c' then
+      if rules.once and campaign.once and campaign_of(r.campaign).once then
+        return 'already_redeemed'
+      end
+      if r.campaign == c.campaign then
+        in_campaign = in_campaign + 1
+      end
+    end
+  end
+  if campaign.per_subject > 0 and in_campaign >= campaign.per_subject then
+    return 'already_redeemed'
+  end
+  if dedup and item.address ~= '' then
+    for _, found in ipairs({dedup.last_found[item.address] or '', dedup.current_found[item.address] or ''}) do
+      local who, at = string.match(found, '^(.*);(%d+)$')
+      if who and who ~= item.subject and tonumber(at) > now - rules.dedup_ms then
+        return 'address_already_redeemed', tonumber(at) + rules.dedup_ms - now
+      end
+    end
+  end
+  if campaign.cap > 0 and campaign.used >= campaign.cap then
+    return 'campaign_full'
+  end
+  if uses_left(c, campaign) < 1 then
+    return 'code_exhausted'
+  end
+end
+
+local hidden = {
+  code_unknown = true, code_not_started = true, code_expired = true, code_revoked = true, code_exhausted = true,
+  own_code = true, recipient_mismatch = true, campaign_paused = true, campaign_full = true,
+}
+
+local function decide(item)
+  local s, c = subject_of(item), code_of(item)
+  local r, place, proven = earlier(item, s, c)
+  if r then
+    return again(r, c, proven)
+  end
+  local why, wait = refusal(item, s, c)
+  if why then
+    local counted = guesses[why] and attempts_failed(attempts, rules, item.address, item.subject)
+    if counted or (rules.opaque and hidden[why]) then
+      events[#events + 1] = table.concat({'refused', why, counted and '1' or '0', 'redeem', item.code, item.subject, item.address}, '\t')
+    end
+    return line('refused', why, int(wait or 0))
+  end
+  local made = {id = item.id, status = 'c', code = item.code, campaign = c.campaign, proof = item.proof}
+  local held = 0
+  if item.mode == 'hold' then
+    made.status, made.expires, held = 'h', now + rules.hold_ms, 1
+    held_until[#held_until + 1] = int(made.expires)
+    held_until[#held_until + 1] = made.id
+  end
+  use(c, campaign_of(c.campaign), 1, held)
+  s.list[place or #s.list + 1] = made
+  s.dirty = true
+  if dedup and item.address ~= '' then
+    dedup.current_found[item.address] = item.subject .. ';' .. int(now)
+    dedup.dirty[item.address] = true
+  end
+  local expires = none_if_zero(made.expires)
+  events[#events + 1] = table.concat({'redeemed', item.id, status_words[made.status], item.code, c.campaign, item.subject,
+    item.address, item.proof, expires, item.sealed}, '\t')
+  return line('admitted', status_words[made.status], c.campaign, expires, c.display)
+end
+
+local replies = {}
+for i, item in ipairs(items) do
+  local ok, reply = pcall(decide, item)
+  replies[i] = ok and reply or line('failed', (string.gsub(tostring(reply), '%c', ' ')))
+end
+
+-- Writing: from here on nothing is refused any more.
+if #events > 0 then
+  append(history, journal, events)
+  for code, c in pairs(codes) do
+    if c and c.dirty then
+      redis.call('HSET', c.bucket, code, write_code(c))
+    end
+  end
+  for subject, s in pairs(subjects) do
+    if s.dirty then
+      redis.call('HSET', s.bucket, subject, write_subject(s.list))
+    end
+  end
+  for number, g in pairs(groups) do
+    if g.dirty then
+      redis.call('HSET', campaigns, number .. 'u', int(g.used))
+    end
+  end
+  if #held_no_more > 0 then
+    redis.call('ZREM', holds, unpack(held_no_more))
+  end
+  if #held_until > 0 then
+    redis.call('ZADD', holds, unpack(held_until))
+  end
+  if attempts then
+    save_turns(attempts)
+  end
+  if dedup then
+    save_turns(dedup)
+  end
+end
+return answer('decided', int(history.seq), int(history.version), int(history.persisted), int(now), unpack(replies))

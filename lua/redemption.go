@@ -1,0 +1,128 @@
+package lua
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"admitone/gateway"
+)
+
+var redemptionFind = declare("redemption_find", contract{
+	keys:    "meta subject_bucket",
+	args:    "epoch seen id",
+	replies: []string{"found seq version subject status code campaign expires", "refused reason", "breach what"},
+})
+
+var redemptionSettle = declare("redemption_settle", contract{
+	keys:    "meta journal campaigns holds code_bucket subject_bucket",
+	args:    "epoch seen settlement id subject code actor note",
+	replies: []string{"settled seq version status campaign", "refused reason", "breach what"},
+})
+
+// Redemption finds a redemption by its id. The subject is known by its key
+// only. It returns redemption_unknown if there is none.
+func (s *Store) Redemption(ctx context.Context, name string, id gateway.ID) (gateway.Redemption, error) {
+	l, err := s.launch(ctx, name)
+	if err != nil {
+		return gateway.Redemption{}, err
+	}
+	return s.find(ctx, l, id)
+}
+
+func (s *Store) find(ctx context.Context, l *launch, id gateway.ID) (gateway.Redemption, error) {
+	r, err := s.call(ctx, l, redemptionFind, []string{l.meta, l.located(id)}, id.Short())
+	if err != nil {
+		return gateway.Redemption{}, err
+	}
+	code, campaign := gateway.Code(r.word(5)), campaignNumber(r.word(6))
+	return gateway.Redemption{
+		ID: id, At: id.Time(), Position: s.note(l, r, 1), SubjectKey: r.word(3), Status: gateway.Status(r.word(4)),
+		Code: code, Display: l.snapshot.Load().Display(campaign, code, ""), Campaign: campaign, ExpiresAt: millis(r.word(7)),
+	}, nil
+}
+
+// Settle confirms or releases a hold, or takes a committed redemption back. A
+// settlement that happened already is answered again. It returns
+// redemption_unknown, hold_expired, not_held or not_committed.
+func (s *Store) Settle(ctx context.Context, name string, id gateway.ID, settlement gateway.Settlement, by gateway.Actor) (gateway.Redemption, error) {
+	l, err := s.launch(ctx, name)
+	if err != nil {
+		return gateway.Redemption{}, err
+	}
+	found, err := s.find(ctx, l, id)
+	if err != nil {
+		return gateway.Redemption{}, err
+	}
+	r, err := s.call(ctx, l, redemptionSettle,
+		[]string{l.meta, l.journal, l.campaigns, l.holds, l.code(found.Code), l.located(id)},
+		string(settlement), id.Short(), found.SubjectKey, string(found.Code), url.QueryEscape(by.Name), url.QueryEscape(by.Note))
+	if err != nil {
+		return gateway.Redemption{}, err
+	}
+	found.Replayed = gateway.Status(r.word(3)) == found.Status
+	found.Position, found.Status, found.ExpiresAt = s.note(l, r, 1), gateway.Status(r.word(3)), time.Time{}
+	return found, nil
+}
+
+// sweepAtOnce is how many holds a sweep of one launch ends at the most.
+const sweepAtOnce = 1000
+
+// SweepHolds ends the holds of a launch whose time is over, and reports how
+// many there were. Every gateway may do it at any time: a hold ends once.
+func (s *Store) SweepHolds(ctx context.Context, name string) (int, error) {
+	l, err := s.launch(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	now, err := s.Now(ctx)
+	if err != nil {
+		return 0, err
+	}
+	due, err := s.redis.ZRangeByScore(ctx, l.holds, &redis.ZRangeBy{
+		Min: "-inf", Max: strconv.FormatInt(now.UnixMilli(), 10), Count: sweepAtOnce,
+	}).Result()
+	if err != nil {
+		return 0, s.outage(err)
+	}
+	ended := 0
+	for _, short := range due {
+		id, err := gateway.ParseShort(short)
+		if err != nil {
+			return ended, s.malformed(l, "hold")
+		}
+		_, err = s.Settle(ctx, name, id, gateway.Expire, gateway.Actor{Name: "system"})
+		switch {
+		case err == nil:
+			ended++
+		case errors.Is(err, gateway.Refuse(gateway.NotHeld)), errors.Is(err, gateway.Refuse(gateway.RedemptionUnknown)):
+			// Settled a moment ago by somebody else.
+		default:
+			return ended, err
+		}
+	}
+	return ended, nil
+}
+
+// SweepEvery ends expired holds of all launches until the context is over.
+func (s *Store) SweepEvery(ctx context.Context, pause time.Duration) {
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	for {
+		names, err := s.Launches(ctx)
+		for _, name := range names {
+			if _, err = s.SweepHolds(ctx, name); err != nil && ctx.Err() == nil && !errors.Is(err, gateway.Refuse(gateway.LaunchUnknown)) {
+				s.log.Warn("expired holds could not be ended", "launch", name, "error", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,148 @@
+package lua
+
+import (
+	"context"
+	"crypto/sha1"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed *.lua lib/*.lua
+var sources embed.FS
+
+// contract is what the Go half of a verb believes of its script. The script's
+// head says the same, and contract_test.go compares the two.
+type contract struct {
+	keys, eachKeys string // slot names, separated by spaces
+	args, eachArgs string
+	replies        []string // "word slot slot …": the first word of a reply and what follows
+}
+
+// script is a verb's Lua half, ready to be sent.
+type script struct {
+	name    string
+	source  string
+	sha     string
+	words   []string // first words of its replies
+	keys    int
+	args    int
+	perKeys int
+	contract
+}
+
+// declare loads name.lua with the parts of lib that its head asks for. It
+// panics when the file is not in the binary, which no test survives.
+func declare(name string, c contract) *script {
+	source, err := loadSource(name)
+	if err != nil {
+		panic(err)
+	}
+	sum := sha1.Sum([]byte(source))
+	s := &script{
+		name: name, source: source, sha: hex.EncodeToString(sum[:]), contract: c,
+		keys: len(strings.Fields(c.keys)), args: len(strings.Fields(c.args)), perKeys: len(strings.Fields(c.eachKeys)),
+	}
+	for _, r := range c.replies {
+		if word := strings.Fields(r)[0]; word != "each" {
+			s.words = append(s.words, word)
+		}
+	}
+	return s
+}
+
+func loadSource(name string) (string, error) {
+	body, err := sources.ReadFile(name + ".lua")
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for l := range strings.Lines(string(body)) {
+		uses, ok := strings.CutPrefix(l, "-- uses ")
+		if !ok {
+			continue
+		}
+		for _, part := range strings.Fields(uses) {
+			lib, err := sources.ReadFile("lib/" + part + ".lua")
+			if err != nil {
+				return "", err
+			}
+			b.Write(lib)
+		}
+	}
+	b.Write(body)
+	return b.String(), nil
+}
+
+// once is a command that go-redis sends at most one time: a script whose reply
+// was lost may have run, on Cluster too.
+type once struct{ *redis.Cmd }
+
+func (once) NoRetry() bool { return true }
+
+// errUnknownOutcome wraps a failure after which nobody knows whether the
+// script ran.
+var errUnknownOutcome = errors.New("redis did not answer")
+
+// run sends the script and returns its reply: one of the declared words, then
+// what follows. A script that the server does not know is sent whole, which is
+// safe: NOSCRIPT means that nothing ran.
+func (s *script) run(ctx context.Context, r redis.UniversalClient, keys []string, args []any) (reply, error) {
+	if len(keys) < s.keys || len(args) < s.args || s.perKeys > 0 && (len(keys)-s.keys) != (len(args)-s.args)*s.perKeys {
+		return nil, fmt.Errorf("lua: %s called with %d keys and %d arguments", s.name, len(keys), len(args))
+	}
+	words, err := s.send(ctx, r, "EVALSHA", s.sha, keys, args)
+	if err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") {
+		words, err = s.send(ctx, r, "EVAL", s.source, keys, args)
+	}
+	if err != nil {
+		var fromRedis redis.Error
+		if errors.As(err, &fromRedis) {
+			return nil, fmt.Errorf("lua: %s: %w", s.name, err)
+		}
+		return nil, fmt.Errorf("lua: %s: %w: %w", s.name, errUnknownOutcome, err)
+	}
+	if len(words) == 0 || !slices.Contains(s.words, words.word(0)) {
+		return nil, fmt.Errorf("lua: %s: malformed reply", s.name)
+	}
+	return words, nil
+}
+
+func (s *script) send(ctx context.Context, r redis.UniversalClient, verb, script string, keys []string, args []any) (reply, error) {
+	line := make([]any, 0, 3+len(keys)+len(args))
+	line = append(line, verb, script, len(keys))
+	for _, k := range keys {
+		line = append(line, k)
+	}
+	line = append(line, args...)
+	cmd := once{redis.NewCmd(ctx, line...)}
+	if len(keys) > 0 {
+		cmd.SetFirstKeyPos(3)
+	}
+	if err := r.Process(ctx, cmd); err != nil {
+		return nil, err
+	}
+	return cmd.Slice()
+}
+
+// reply is a script's answer: words and whole numbers, all strings.
+type reply []any
+
+func (r reply) word(i int) string {
+	if i >= len(r) {
+		return ""
+	}
+	s, _ := r[i].(string)
+	return s
+}
+
+func (r reply) number(i int) uint64 {
+	n, _ := strconv.ParseUint(r.word(i), 10, 64)
+	return n
+}

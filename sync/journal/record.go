@@ -1,0 +1,205 @@
+// Package journal reads the records that the scripts write: text, one line an
+// event, words separated by TAB. docs/architecture.md lists the lines.
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"admitone/gateway"
+)
+
+// Entry is a record as Redis holds it.
+type Entry struct {
+	Seq uint64
+	Raw string
+}
+
+// ErrVersion says that a record is of a version this gateway does not know: a
+// newer one wrote it. It has to wait for a newer syncer; it is not poison.
+var ErrVersion = errors.New("journal: record of an unknown version")
+
+// ErrMalformed says that a record cannot be read at all.
+var ErrMalformed = errors.New("journal: malformed record")
+
+// Parse reads a record. Its error is ErrVersion or ErrMalformed.
+func Parse(launch, raw string) (gateway.Record, error) {
+	head, rest, more := strings.Cut(raw, "\n")
+	h := strings.Split(head, "\t")
+	if h[0] != strconv.Itoa(gateway.RecordVersion) {
+		if _, err := strconv.ParseUint(h[0], 10, 32); err == nil && len(h) > 1 {
+			return gateway.Record{}, fmt.Errorf("%w: %s", ErrVersion, h[0])
+		}
+		return gateway.Record{}, ErrMalformed
+	}
+	if len(h) != 5 || !more {
+		return gateway.Record{}, ErrMalformed
+	}
+	p := &words{list: h[1:]}
+	r := gateway.Record{Launch: launch, Seq: p.number(), Epoch: p.number(), At: p.time(), Bytes: p.number(), Raw: raw}
+	if p.bad || r.Seq == 0 || r.At.IsZero() {
+		return gateway.Record{}, ErrMalformed
+	}
+	r.Events = make([]gateway.Event, 0, strings.Count(rest, "\n")+1)
+	for line := range strings.SplitSeq(rest, "\n") {
+		e, err := parseEvent(line)
+		if err != nil {
+			return gateway.Record{}, err
+		}
+		r.Events = append(r.Events, e)
+	}
+	return r, nil
+}
+
+// arity is how many words follow a line's kind.
+var arity = map[string]int{
+	"launch": 5, "campaign": 4, "minted": 9, "changed": 5, "redeemed": 9, "settled": 9, "refused": 6, "opened": 3,
+}
+
+func parseEvent(line string) (gateway.Event, error) {
+	kind, rest, _ := strings.Cut(line, "\t")
+	var space [9]string
+	n := arity[kind]
+	if n == 0 || strings.Count(rest, "\t") != n-1 {
+		return nil, fmt.Errorf("%w: a line of kind %.20q", ErrMalformed, kind)
+	}
+	for i := range n {
+		space[i], rest, _ = strings.Cut(rest, "\t")
+	}
+	p := &words{list: space[:n]}
+	e := p.event(kind)
+	if p.bad {
+		return nil, fmt.Errorf("%w: a line of kind %s", ErrMalformed, kind)
+	}
+	return e, nil
+}
+
+// words reads a line's words in order and remembers whether one was bad.
+type words struct {
+	list []string
+	bad  bool
+}
+
+func (w *words) event(kind string) gateway.Event {
+	switch kind {
+	case "launch":
+		e := gateway.LaunchPut{Version: w.number(), Open: w.flag()}
+		e.By, e.Policy = w.actor(), []byte(w.needed())
+		return e
+	case "campaign":
+		e := gateway.CampaignPut{Version: w.number()}
+		e.By, e.Campaign = w.actor(), []byte(w.needed())
+		return e
+	case "minted":
+		e := gateway.CodesMinted{Campaign: w.campaign(), MaxUses: int(w.numberOr0()), ExpiresAt: w.time(), Recipient: w.next(), Issuer: w.next(), Sealed: []byte(w.next())}
+		e.By = w.actor()
+		for c := range strings.SplitSeq(w.needed(), ",") {
+			code, display, ok := strings.Cut(c, "=")
+			if !ok {
+				display = code
+			}
+			e.Codes = append(e.Codes, gateway.MintedCode{Code: w.code(code), Display: display})
+		}
+		return e
+	case "changed":
+		e := gateway.CodesChanged{Change: gateway.CodeChange(w.oneOf(string(gateway.Revoke), string(gateway.Reinstate), string(gateway.Renew))), ExpiresAt: w.time()}
+		e.By = w.actor()
+		for c := range strings.SplitSeq(w.needed(), ",") {
+			e.Codes = append(e.Codes, w.code(c))
+		}
+		return e
+	case "redeemed":
+		return gateway.Redeemed{
+			ID: w.id(), Status: gateway.Status(w.oneOf(string(gateway.Held), string(gateway.Committed))), Code: w.code(w.next()), Campaign: w.campaign(),
+			Subject: w.needed(), Address: w.next(), Proof: w.next(), ExpiresAt: w.time(), Sealed: []byte(w.next()),
+		}
+	case "settled":
+		e := gateway.Settled{
+			ID: w.id(), From: gateway.Status(w.needed()), To: gateway.Status(w.oneOf(string(gateway.Committed), string(gateway.Released), string(gateway.RolledBack))),
+			Cause: gateway.Settlement(w.needed()), Code: w.code(w.next()), Campaign: w.campaign(), Subject: w.needed(),
+		}
+		e.By = w.actor()
+		return e
+	case "refused":
+		return gateway.Refused{Reason: gateway.Reason(w.needed()), Counted: w.flag(), Verb: w.needed(), Code: w.code(w.next()), Subject: w.next(), Address: w.next()}
+	}
+	return gateway.Opened{Code: w.code(w.next()), Campaign: w.campaign(), Count: int(w.number())}
+}
+
+func (w *words) next() string {
+	s := w.list[0]
+	w.list = w.list[1:]
+	return s
+}
+
+func (w *words) needed() string {
+	s := w.next()
+	w.bad = w.bad || s == ""
+	return s
+}
+
+func (w *words) oneOf(list ...string) string {
+	s := w.next()
+	for _, each := range list {
+		if s == each {
+			return s
+		}
+	}
+	w.bad = true
+	return ""
+}
+
+func (w *words) number() uint64 {
+	n, err := strconv.ParseUint(w.next(), 10, 53)
+	w.bad = w.bad || err != nil
+	return n
+}
+
+func (w *words) numberOr0() uint64 {
+	if w.list[0] == "" {
+		w.next()
+		return 0
+	}
+	return w.number()
+}
+
+func (w *words) campaign() uint32 {
+	n := w.number()
+	w.bad = w.bad || n == 0 || n > 1<<31
+	return uint32(n)
+}
+
+func (w *words) flag() bool { return w.oneOf("0", "1") == "1" }
+
+// time reads Unix milliseconds; "" is the zero time.
+func (w *words) time() time.Time {
+	n := w.numberOr0()
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(n)).UTC()
+}
+
+func (w *words) id() gateway.ID {
+	id, err := gateway.ParseShort(w.next())
+	w.bad = w.bad || err != nil
+	return id
+}
+
+// code checks that a word is a code in canonical form.
+func (w *words) code(s string) gateway.Code {
+	c, err := gateway.ReadCode(s)
+	w.bad = w.bad || err != nil || string(c) != s
+	return c
+}
+
+func (w *words) actor() gateway.Actor {
+	name, err1 := url.QueryUnescape(w.next())
+	note, err2 := url.QueryUnescape(w.next())
+	w.bad = w.bad || err1 != nil || err2 != nil
+	return gateway.Actor{Name: name, Note: note}
+}
