@@ -1,0 +1,208 @@
+package lua
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"admitone/bench/rig"
+	"admitone/gateway"
+	"admitone/gateway/gatewaytest"
+)
+
+// TestAgainstModel runs random histories on real Redis and on the model and
+// wants the same answers from both, at every step.
+func TestAgainstModel(t *testing.T) {
+	server := rig.TestRedis(t)
+	store := openStore(t, server.Addr())
+	runs := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		runs++
+		now, err := store.Now(t.Context())
+		if err != nil {
+			rt.Fatal(err)
+		}
+		m := &machine{
+			ctx: t.Context(), launch: fmt.Sprintf("run-%d-%d", runs, time.Now().UnixNano()),
+			stores: [2]gatewaytest.Store{store, gatewaytest.NewModel(now)}, ids: map[gateway.ID]gateway.ID{},
+		}
+		m.begin(rt)
+		rt.Repeat(map[string]func(*rapid.T){
+			"redeem": m.redeem, "settle": m.settle, "validate": m.validate, "change": m.change, "campaign": m.campaign, "mint": m.mint, "": m.check,
+		})
+	})
+}
+
+// machine drives the store (0) and the model (1) alike.
+type machine struct {
+	ctx    context.Context
+	launch string
+	stores [2]gatewaytest.Store
+	ids    map[gateway.ID]gateway.ID // the store's id of a redemption → the model's
+	made   []gateway.ID              // the store's ids
+	by     gateway.Actor
+}
+
+var (
+	propertyCodes    = []gateway.Code{"A0", "A1", "A2", "B0", "B1", "N0NE"}
+	propertySubjects = []string{"ann", "bob", "cid", "dan@example.com"}
+)
+
+func (m *machine) begin(t *rapid.T) {
+	p := gateway.DefaultPolicy(m.launch)
+	p.Subjects.OncePerLaunch = rapid.Bool().Draw(t, "once")
+	p.Limits.FailedAttempts.PerAddress = gateway.Rate{Count: rapid.IntRange(1, 4).Draw(t, "attempts"), Window: gateway.Duration(time.Hour)}
+	p.Limits.FailedAttempts.PerSubject = gateway.Rate{}
+	if rapid.Bool().Draw(t, "dedup") {
+		p.Limits.AddressDedup.Action = gateway.DedupRefuse
+	}
+	if rapid.Bool().Draw(t, "opaque") {
+		p.Refusals = gateway.RefusalsOpaque
+	}
+	recipient := rapid.SampledFrom([]string{"", "ann", "dan@example.com"}).Draw(t, "recipient")
+	issuer := rapid.SampledFrom([]string{"", "bob"}).Draw(t, "issuer")
+	for _, s := range m.stores {
+		if _, err := s.CreateLaunch(m.ctx, p, m.by); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"a", "b"} {
+			c := gateway.Campaign{Name: name, Kind: gateway.KindInvite, Type: gateway.TypeBulk, MaxUses: 2, Format: "{random:10}"}
+			if name == "b" {
+				c.Kind, c.Cap, c.PerSubject = gateway.KindLicense, 3, 1
+			}
+			if _, err := s.CreateCampaign(m.ctx, m.launch, c, m.by); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for number, codes := range map[uint32][]gateway.NewCode{
+			1: {{Code: "A0"}, {Code: "A1", Recipient: recipient, MaxUses: 3}, {Code: "A2", Issuer: issuer}},
+			2: {{Code: "B0", MaxUses: 1}, {Code: "B1"}},
+		} {
+			if _, err := s.Mint(m.ctx, m.launch, number, codes, m.by); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func reasonOf(err error) gateway.Reason {
+	var e *gateway.Error
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &e):
+		return e.Reason
+	case errors.Is(err, gateway.Refuse(gateway.CodeExists)):
+		return gateway.CodeExists
+	case errors.Is(err, gateway.Refuse(gateway.CodeUnknown)):
+		return gateway.CodeUnknown
+	}
+	return gateway.Reason(err.Error())
+}
+
+func (m *machine) same(t *rapid.T, what string, store, model error) bool {
+	if reasonOf(store) != reasonOf(model) {
+		t.Fatalf("%s: the store says %q, the model %q", what, reasonOf(store), reasonOf(model))
+	}
+	return store == nil
+}
+
+func (m *machine) redeem(t *rapid.T) {
+	r := gateway.Redeem{
+		Code:    rapid.SampledFrom(propertyCodes).Draw(t, "code"),
+		Subject: rapid.SampledFrom(propertySubjects).Draw(t, "subject"),
+		Proof:   rapid.SampledFrom([]string{"", "k1", "k2"}).Draw(t, "proof"),
+		Mode:    rapid.SampledFrom([]gateway.Mode{gateway.Commit, gateway.Hold}).Draw(t, "mode"),
+	}
+	if n := rapid.IntRange(0, 2).Draw(t, "address"); n > 0 {
+		r.Address = netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(n)}), 32)
+	}
+	got, err := m.stores[0].Redeem(m.ctx, m.launch, &r)
+	want, wantErr := m.stores[1].Redeem(m.ctx, m.launch, &r)
+	if !m.same(t, "redeem", err, wantErr) {
+		return
+	}
+	if got.Status != want.Status || got.Replayed != want.Replayed || got.Proven != want.Proven || got.Campaign != want.Campaign || got.ExpiresAt.IsZero() != want.ExpiresAt.IsZero() {
+		t.Fatalf("redeem:\nstore %+v\nmodel %+v", got, want)
+	}
+	if known, ok := m.ids[got.ID]; ok != got.Replayed || ok && known != want.ID {
+		t.Fatalf("redeem answered another redemption than the model's: %+v, %+v", got, want)
+	}
+	if !got.Replayed {
+		m.ids[got.ID] = want.ID
+		m.made = append(m.made, got.ID)
+	}
+}
+
+func (m *machine) settle(t *rapid.T) {
+	if len(m.made) == 0 {
+		t.Skip("nothing to settle")
+	}
+	id := rapid.SampledFrom(m.made).Draw(t, "id")
+	how := rapid.SampledFrom([]gateway.Settlement{gateway.Confirm, gateway.Release, gateway.Expire, gateway.Rollback}).Draw(t, "how")
+	got, err := m.stores[0].Settle(m.ctx, m.launch, id, how, m.by)
+	want, wantErr := m.stores[1].Settle(m.ctx, m.launch, m.ids[id], how, m.by)
+	if m.same(t, "settle", err, wantErr) && (got.Status != want.Status || got.Replayed != want.Replayed) {
+		t.Fatalf("settle: store %+v, model %+v", got, want)
+	}
+}
+
+func (m *machine) validate(t *rapid.T) {
+	v := gateway.Validate{Code: rapid.SampledFrom(propertyCodes).Draw(t, "code")}
+	got, err := m.stores[0].Validate(m.ctx, m.launch, v)
+	want, wantErr := m.stores[1].Validate(m.ctx, m.launch, v)
+	if m.same(t, "validate", err, wantErr) && (got.Remaining != want.Remaining || got.Campaign != want.Campaign) {
+		t.Fatalf("validate: store %+v, model %+v", got, want)
+	}
+}
+
+func (m *machine) change(t *rapid.T) {
+	ch := gateway.ChangeCodes{
+		Change: rapid.SampledFrom([]gateway.CodeChange{gateway.Revoke, gateway.Reinstate}).Draw(t, "change"),
+		Codes:  rapid.SliceOfNDistinct(rapid.SampledFrom(propertyCodes), 1, 3, func(c gateway.Code) gateway.Code { return c }).Draw(t, "codes"),
+	}
+	_, err := m.stores[0].ChangeCodes(m.ctx, m.launch, ch)
+	_, wantErr := m.stores[1].ChangeCodes(m.ctx, m.launch, ch)
+	m.same(t, "change", err, wantErr)
+}
+
+func (m *machine) campaign(t *rapid.T) {
+	number := rapid.Uint32Range(1, 2).Draw(t, "campaign")
+	state := rapid.SampledFrom([]gateway.CampaignState{gateway.CampaignActive, gateway.CampaignActive, gateway.CampaignOnHold, gateway.CampaignWithdrawn}).Draw(t, "state")
+	uses := rapid.IntRange(1, 4).Draw(t, "uses")
+	for _, s := range m.stores {
+		l, err := s.Launch(m.ctx, m.launch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := *l.Campaign(number)
+		c.State, c.MaxUses = state, uses
+		if _, err := s.PutCampaign(m.ctx, m.launch, c, 0, m.by); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (m *machine) mint(t *rapid.T) {
+	codes := []gateway.NewCode{{Code: gateway.Code(fmt.Sprintf("M%d", rapid.IntRange(0, 5).Draw(t, "n")))}, {Code: gateway.Code(fmt.Sprintf("M%d", rapid.IntRange(0, 5).Draw(t, "m")))}}
+	_, err := m.stores[0].Mint(m.ctx, m.launch, 1, codes, m.by)
+	_, wantErr := m.stores[1].Mint(m.ctx, m.launch, 1, codes, m.by)
+	m.same(t, "mint", err, wantErr)
+}
+
+// check compares every code, and the promise: no code above its uses, unless
+// an operator lowered them afterwards.
+func (m *machine) check(t *rapid.T) {
+	for _, code := range propertyCodes {
+		got, err := m.stores[0].Code(m.ctx, m.launch, code)
+		want, wantErr := m.stores[1].Code(m.ctx, m.launch, code)
+		if m.same(t, "code", err, wantErr) && (got.Used != want.Used || got.Held != want.Held || got.State != want.State || got.MaxUses != want.MaxUses) {
+			t.Fatalf("code %s:\nstore %+v\nmodel %+v", code, got, want)
+		}
+	}
+}
