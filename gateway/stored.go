@@ -1,0 +1,57 @@
+package gateway
+
+import "time"
+
+// What a store must hold to serve a launch, as the ledger knows it: Redis is
+// rebuilt from it, and compared with it.
+
+// StoredLaunch is a launch and how far its history has come.
+type StoredLaunch struct {
+	Name    string
+	Version uint64
+	Open    bool
+	Policy  []byte // JSON
+	Seq     uint64
+	Epoch   uint64
+	Bytes   uint64
+}
+
+// StoredCampaign is a campaign and its uses, held ones included.
+type StoredCampaign struct {
+	Campaign
+	Used int
+}
+
+// StoredCode is a code's record.
+type StoredCode struct {
+	Code      Code
+	Display   string
+	Campaign  uint32
+	Used      int // held ones included
+	Held      int
+	MaxUses   int // 0: the campaign's
+	Revoked   bool
+	ExpiresAt time.Time
+	Recipient string // key
+	Issuer    string // key
+}
+
+// StoredRedemption is a redemption that a repeated request may ask about.
+type StoredRedemption struct {
+	ID        ID
+	Subject   string // key
+	Address   string // key
+	Code      Code
+	Campaign  uint32
+	Status    Status
+	Proof     string
+	At        time.Time
+	ExpiresAt time.Time
+}
+
+// StoredFailure is a failed attempt that still counts.
+type StoredFailure struct {
+	Subject string // key
+	Address string // key
+	At      time.Time
+}

@@ -1,0 +1,19 @@
+// Package ledger keeps every result durably in Postgres.
+//
+// Apply takes a launch's journal records in order and commits their rows and
+// the position together: applying a record twice, or out of order, or from a
+// history that was given up, is impossible rather than harmless. Everything in
+// a batch is set-based: one statement for each kind of row.
+//
+// The constraints arbitrate. What they refuse is put into conflicts and the
+// journal goes on; a record that cannot be applied at all is parked.
+//
+//	launches, campaigns, codes, redemptions   the state, one row each
+//	positions                                 how far: seq and epoch, the fence
+//	attempts, visits, changes                 refusals, visited links, operators' changes
+//	journal                                   every record as it was written, by month
+//	conflicts, parked                         what did not fit
+//	api_keys, idempotency, mint_jobs          what lives in Postgres only
+//
+// Dump reads the state back for Redis to be rebuilt from.
+package ledger

@@ -1,0 +1,124 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"admitone/gateway"
+)
+
+// Reader takes what Dump reads, in this order: the launch once, then the rest
+// in chunks.
+type Reader interface {
+	Launch(context.Context, gateway.StoredLaunch) error
+	Campaigns(context.Context, []gateway.StoredCampaign) error
+	Codes(context.Context, []gateway.StoredCode) error
+	Redemptions(context.Context, []gateway.StoredRedemption) error
+	Failures(context.Context, []gateway.StoredFailure) error
+}
+
+// dumpChunk is how many rows a Reader gets at once.
+const dumpChunk = 5000
+
+// Dump reads a launch as of one moment: everything that Redis needs to serve
+// it. Failures are those not older than failuresSince. It returns
+// launch_unknown if Postgres does not know the launch.
+func (l *Ledger) Dump(ctx context.Context, launch string, failuresSince time.Time, r Reader) error {
+	return pgx.BeginTxFunc(ctx, l.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = 0`); err != nil {
+			return err
+		}
+		var id int32
+		var head gateway.StoredLaunch
+		err := tx.QueryRow(ctx, `
+			SELECT l.id, l.name, l.version, l.open, l.policy, p.seq, p.epoch, p.bytes
+			FROM launches l JOIN positions p ON p.launch = l.id WHERE l.name = $1`, launch).
+			Scan(&id, &head.Name, &head.Version, &head.Open, &head.Policy, &head.Seq, &head.Epoch, &head.Bytes)
+		if err == pgx.ErrNoRows {
+			return gateway.Refuse(gateway.LaunchUnknown)
+		}
+		if err != nil {
+			return fmt.Errorf("ledger: dump: %w", err)
+		}
+		if err := r.Launch(ctx, head); err != nil {
+			return err
+		}
+		if err := stream(ctx, tx, r.Campaigns, func(row pgx.CollectableRow) (c gateway.StoredCampaign, err error) {
+			err = row.Scan(&c.Campaign, &c.Used)
+			return c, err
+		}, `SELECT document, used FROM campaigns WHERE launch = $1 ORDER BY number`, id); err != nil {
+			return err
+		}
+		if err := stream(ctx, tx, r.Codes, scanCode, `
+			SELECT code, display, campaign, used, held, coalesce(max_uses, 0), revoked, expires_at, recipient_key, issuer_key
+			FROM codes WHERE launch = $1`, id); err != nil {
+			return err
+		}
+		// Of redemptions that ended, Redis keeps the last one of a subject and
+		// code, and only while no later one took its place.
+		if err := stream(ctx, tx, r.Redemptions, scanRedemption, `
+			SELECT id, subject_key, address_key, code, campaign, status, proof, created_at, expires_at FROM redemptions r
+			WHERE launch = $1 AND (status IN ('held', 'committed') OR NOT EXISTS (
+				SELECT FROM redemptions o WHERE o.launch = r.launch AND o.subject_key = r.subject_key AND o.code = r.code AND o.position > r.position))
+			ORDER BY id`, id); err != nil {
+			return err
+		}
+		return stream(ctx, tx, r.Failures, func(row pgx.CollectableRow) (f gateway.StoredFailure, err error) {
+			err = row.Scan(&f.Subject, &f.Address, &f.At)
+			return f, err
+		}, `SELECT subject_key, address_key, at FROM attempts WHERE launch = $1 AND counted AND at >= $2 ORDER BY at`, id, failuresSince)
+	})
+}
+
+func scanCode(row pgx.CollectableRow) (c gateway.StoredCode, err error) {
+	var expires *time.Time
+	err = row.Scan(&c.Code, &c.Display, &c.Campaign, &c.Used, &c.Held, &c.MaxUses, &c.Revoked, &expires, &c.Recipient, &c.Issuer)
+	c.ExpiresAt = orZero(expires)
+	return c, err
+}
+
+func scanRedemption(row pgx.CollectableRow) (r gateway.StoredRedemption, err error) {
+	var expires *time.Time
+	err = row.Scan((*[16]byte)(&r.ID), &r.Subject, &r.Address, &r.Code, &r.Campaign, &r.Status, &r.Proof, &r.At, &expires)
+	r.At, r.ExpiresAt = r.At.UTC(), orZero(expires)
+	return r, err
+}
+
+func orZero(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+// stream hands the rows of a query on in chunks, without holding more.
+func stream[T any](ctx context.Context, tx pgx.Tx, to func(context.Context, []T) error, scan pgx.RowToFunc[T], sql string, args ...any) error {
+	rows, err := tx.Query(ctx, sql, args...)
+	if err != nil {
+		return fmt.Errorf("ledger: dump: %w", err)
+	}
+	defer rows.Close()
+	chunk := make([]T, 0, dumpChunk)
+	for rows.Next() {
+		one, err := scan(rows)
+		if err != nil {
+			return fmt.Errorf("ledger: dump: %w", err)
+		}
+		if chunk = append(chunk, one); len(chunk) == dumpChunk {
+			if err := to(ctx, chunk); err != nil {
+				return err
+			}
+			chunk = chunk[:0]
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("ledger: dump: %w", err)
+	}
+	if len(chunk) == 0 {
+		return nil
+	}
+	return to(ctx, chunk)
+}

@@ -1,0 +1,146 @@
+package ledger
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"admitone/gateway"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// ErrFenced says that the position in Postgres is not where the caller thought:
+// another writer moved it, or a heal gave the history up.
+var ErrFenced = errors.New("ledger: fenced off by another writer or a newer epoch")
+
+// errMaybe says that a commit was answered with a warning: Postgres may not
+// have made it as durable as it was asked to.
+var errMaybe = errors.New("ledger: postgres warned that the commit may not be durable")
+
+// Opener opens what the journal carries sealed.
+type Opener interface {
+	Open(launch string, sealed []byte) ([]byte, error)
+}
+
+// Ledger is safe for concurrent use.
+type Ledger struct {
+	pool     *pgxpool.Pool
+	opener   Opener
+	warnings *atomic.Uint64 // notices of class 01 that commits got
+}
+
+// Open connects and brings the schema up to date, one process at a time.
+func Open(ctx context.Context, url string, opener Opener) (*Ledger, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: the Postgres URL: %w", hideURL(err))
+	}
+	warnings := new(atomic.Uint64)
+	config.ConnConfig.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
+		if n.Code == "01000" {
+			warnings.Add(1)
+		}
+	}
+	if config.ConnConfig.RuntimeParams["statement_timeout"] == "" {
+		config.ConnConfig.RuntimeParams["statement_timeout"] = "60000"
+	}
+	config.ConnConfig.RuntimeParams["application_name"] = "admitone"
+	config.MaxConns = max(config.MaxConns, 8)
+	config.ConnConfig.ConnectTimeout = 5 * time.Second
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: %w", hideURL(err))
+	}
+	l := &Ledger{pool: pool, opener: opener, warnings: warnings}
+	if err := l.migrate(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("ledger: bringing the schema up to date: %w", err)
+	}
+	return l, l.Tidy(ctx, time.Now())
+}
+
+// hideURL keeps a password out of an error that quotes the URL.
+func hideURL(err error) error {
+	var parse *pgconn.ParseConfigError
+	if errors.As(err, &parse) {
+		return errors.New("it cannot be parsed; use postgres://user:password@host:port/database")
+	}
+	return err
+}
+
+func (l *Ledger) migrate(ctx context.Context) error {
+	db := stdlib.OpenDBFromPool(l.pool)
+	defer db.Close()
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return err
+	}
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, sub, goose.WithSessionLocker(locker))
+	if err != nil {
+		return err
+	}
+	_, err = provider.Up(ctx)
+	return err
+}
+
+// Close ends all connections.
+func (l *Ledger) Close() { l.pool.Close() }
+
+// Ping reports whether Postgres answers.
+func (l *Ledger) Ping(ctx context.Context) error { return l.pool.Ping(ctx) }
+
+// Pool is for what shares the database: leadership, and jobs that are inserted
+// in the same transaction.
+func (l *Ledger) Pool() *pgxpool.Pool { return l.pool }
+
+// Position is how far a launch's journal has come. ok is false for a launch
+// that Postgres does not know.
+func (l *Ledger) Position(ctx context.Context, launch string) (p gateway.StoredLaunch, ok bool, err error) {
+	err = l.pool.QueryRow(ctx, `
+		SELECT l.name, l.version, l.open, l.policy, p.seq, p.epoch, p.bytes
+		FROM launches l JOIN positions p ON p.launch = l.id WHERE l.name = $1`, launch).
+		Scan(&p.Name, &p.Version, &p.Open, &p.Policy, &p.Seq, &p.Epoch, &p.Bytes)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return gateway.StoredLaunch{}, false, nil
+	}
+	return p, err == nil, err
+}
+
+// Launches lists the launches that Postgres knows.
+func (l *Ledger) Launches(ctx context.Context) ([]string, error) {
+	rows, err := l.pool.Query(ctx, `SELECT name FROM launches ORDER BY name`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+// Bump gives the launch's history a new epoch: whoever still writes under the
+// old one is fenced off. It returns ErrFenced if from is not the epoch.
+func (l *Ledger) Bump(ctx context.Context, launch string, from uint64) (uint64, error) {
+	var epoch uint64
+	err := l.pool.QueryRow(ctx, `
+		UPDATE positions SET epoch = epoch + 1
+		WHERE launch = (SELECT id FROM launches WHERE name = $1) AND epoch = $2 RETURNING epoch`, launch, from).Scan(&epoch)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, ErrFenced
+	}
+	return epoch, err
+}
