@@ -1,6 +1,10 @@
 package gateway
 
-import "time"
+import (
+	"encoding/json"
+	"slices"
+	"time"
+)
 
 // Page asks for a part of a list: at most Limit rows (1–100) after the opaque
 // cursor of the page before ("" for the first).
@@ -48,38 +52,35 @@ type CodeRow struct {
 
 // AuditEvent is one transition in the life of a code, a campaign or a launch.
 type AuditEvent struct {
-	Position uint64         `json:"position"`
-	At       time.Time      `json:"at"`
-	Kind     string         `json:"event"` // issued, redeemed, held, confirmed, released, rolled_back, revoked, reinstated, renewed, refused, opened, campaign, launch
-	Detail   map[string]any `json:"detail,omitempty"`
-	Actor    string         `json:"actor,omitempty"`
-	Note     string         `json:"note,omitempty"`
+	Position uint64          `json:"position"`
+	At       time.Time       `json:"at"`
+	Kind     string          `json:"event"`             // issued, redeemed, held, confirmed, released, rolled_back, revoked, reinstated, renewed, refused, campaign, launch
+	Subject  string          `json:"subject,omitempty"` // who or what it happened to
+	Detail   json.RawMessage `json:"detail,omitempty"`
+	Actor    string          `json:"actor,omitempty"`
+	Note     string          `json:"note,omitempty"`
 }
 
 // CampaignStats is a campaign's funnel, from Postgres.
 type CampaignStats struct {
-	Campaign    string         `json:"campaign"`
-	Channel     string         `json:"channel,omitempty"`
-	Kind        Kind           `json:"kind"`
-	Issued      int            `json:"issued"` // codes
-	Opened      int            `json:"opened"` // visits of links
-	Held        int            `json:"held"`
-	Redeemed    int            `json:"redeemed"` // committed now
-	RolledBack  int            `json:"rolled_back"`
-	Released    int            `json:"released"`
-	Subjects    int            `json:"subjects"` // distinct, committed
-	Exhausted   int            `json:"exhausted"`
-	RevokedOnes int            `json:"revoked"`
-	Refused     map[Reason]int `json:"refused,omitempty"` // launch-wide refusals appear under the campaign ""
+	Campaign   string `json:"campaign"`
+	Channel    string `json:"channel,omitempty"`
+	Kind       Kind   `json:"kind"`
+	Issued     int    `json:"issued"`      // codes
+	Revoked    int    `json:"revoked"`     // codes
+	Opened     int    `json:"opened"`      // visits of links
+	Held       int    `json:"held"`        // redemptions, now
+	Redeemed   int    `json:"redeemed"`    // redemptions committed, now
+	Released   int    `json:"released"`    // redemptions
+	RolledBack int    `json:"rolled_back"` // redemptions
 }
 
 // Stats are a launch's figures as of a position.
 type Stats struct {
 	Launch    string          `json:"launch"`
 	Position  uint64          `json:"position"`
-	AsOf      time.Time       `json:"as_of"`
 	Campaigns []CampaignStats `json:"campaigns"`
-	Refused   map[Reason]int  `json:"refused"`
+	Refused   map[Reason]int  `json:"refused"` // refusals that were kept: see docs/architecture.md
 }
 
 // ConflictRow is a decision of Redis that Postgres' constraints did not let
@@ -124,18 +125,14 @@ type APIKey struct {
 	LastUsed  time.Time `json:"last_used_at,omitzero"`
 }
 
+// Good reports whether the key is neither revoked nor expired.
+func (k *APIKey) Good(now time.Time) bool {
+	return k.RevokedAt.IsZero() && (k.ExpiresAt.IsZero() || now.Before(k.ExpiresAt))
+}
+
 // Allows reports whether the key is good for a scope and a launch at a time.
+// launch "" asks for what concerns all launches.
 func (k *APIKey) Allows(s Scope, launch string, now time.Time) bool {
-	if !k.RevokedAt.IsZero() || !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt) {
-		return false
-	}
-	if k.Launch != "" && k.Launch != launch {
-		return false
-	}
-	for _, have := range k.Scopes {
-		if have == s || have == ScopeAdmin {
-			return true
-		}
-	}
-	return false
+	return k.Good(now) && (k.Launch == "" || k.Launch == launch) &&
+		(slices.Contains(k.Scopes, s) || slices.Contains(k.Scopes, ScopeAdmin))
 }

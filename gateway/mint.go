@@ -1,0 +1,271 @@
+package gateway
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// MintJob is a minting too large to answer at once. Its codes are derived from
+// its id, so that one which was interrupted makes the same codes again.
+type MintJob struct {
+	ID       ID        `json:"id"`
+	Launch   string    `json:"launch"`
+	Campaign uint32    `json:"campaign"`
+	Count    int       `json:"count"`
+	Done     int       `json:"done"`
+	Error    string    `json:"error,omitempty"`
+	Actor    string    `json:"-"`
+	Created  time.Time `json:"created_at"`
+	EndedAt  time.Time `json:"ended_at,omitzero"`
+}
+
+// MaxMintJob is how many codes a job may mint.
+const MaxMintJob = 1_000_000
+
+// MaxImport is how many codes an import may bring: what one script takes, so
+// that all of them come or none.
+const MaxImport = 10_000
+
+// Minter brings codes into being, all of a call or none.
+type Minter interface {
+	Mint(ctx context.Context, launch string, campaign uint32, codes []NewCode, by Actor) (position uint64, err error)
+	Code(ctx context.Context, launch string, code Code) (CodeInfo, error)
+	Now(ctx context.Context) (time.Time, error)
+}
+
+// mintChunk is how many codes go into one script call: other requests wait for
+// it, some 2 ms.
+const mintChunk = 1000
+
+// Minting makes codes of a campaign's template.
+type Minting struct {
+	Store    Minter
+	Checker  Checker
+	Launch   *Launch
+	Campaign *Campaign
+	By       Actor
+}
+
+// Generate mints n codes at random. live is how many codes the campaign has
+// already, for the entropy guard. It returns the codes that were minted, also
+// when it fails on the way.
+func (m *Minting) Generate(ctx context.Context, n, live int) ([]NewCode, error) {
+	t, expires, err := m.begin(ctx, live+n)
+	if err != nil {
+		return nil, err
+	}
+	codes := make([]NewCode, 0, n)
+	for len(codes) < n {
+		chunk := make([]NewCode, 0, mintChunk)
+		for range min(mintChunk, n-len(codes)) {
+			chunk = append(chunk, NewCode{Code: t.Generate(m.Checker, m.Launch.Name), ExpiresAt: expires})
+		}
+		minted, err := m.mint(ctx, chunk, false)
+		if err != nil {
+			return codes, err
+		}
+		codes = append(codes, minted...)
+	}
+	for i := range codes {
+		codes[i].Display = t.Display(codes[i].Code)
+	}
+	return codes, nil
+}
+
+// Derive mints the codes of a job from the done-th on and tells how far it has
+// come after every chunk. Codes of an earlier attempt are its own.
+func (m *Minting) Derive(ctx context.Context, key []byte, done, n, live int, progress func(done int) error) error {
+	t, expires, err := m.begin(ctx, max(live, n))
+	if err != nil {
+		return err
+	}
+	for done < n {
+		count := min(mintChunk, n-done)
+		chunk := make([]NewCode, 0, count)
+		met := make(map[Code]bool, count)
+		for i := range count {
+			c := t.Nth(m.Checker, m.Launch.Name, key, uint64(done+i))
+			// A collision within the job is so rare that one more try from
+			// beyond the job's own numbers settles it.
+			for extra := uint64(n); met[c]; extra++ {
+				c = t.Nth(m.Checker, m.Launch.Name, key, extra*uint64(n)+uint64(done+i))
+			}
+			met[c] = true
+			chunk = append(chunk, NewCode{Code: c, ExpiresAt: expires})
+		}
+		if _, err := m.mint(ctx, chunk, true); err != nil {
+			return err
+		}
+		done += count
+		if err := progress(done); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *Minting) begin(ctx context.Context, live int) (Template, time.Time, error) {
+	t, err := ParseTemplate(m.Campaign.Format)
+	if err == nil {
+		err = t.Guard(live)
+	}
+	if err != nil || m.Campaign.Expires == 0 {
+		return t, time.Time{}, err
+	}
+	now, err := m.Store.Now(ctx)
+	return t, now.Add(time.Duration(m.Campaign.Expires)), err
+}
+
+// mint mints a chunk. Codes that exist already are left out: they are somebody
+// else's, or with own set and in the same campaign an earlier attempt's.
+func (m *Minting) mint(ctx context.Context, chunk []NewCode, own bool) ([]NewCode, error) {
+	for {
+		_, err := m.Store.Mint(ctx, m.Launch.Name, m.Campaign.Number, chunk, m.By)
+		var exist *CodesExist
+		if !errors.As(err, &exist) {
+			return chunk, err
+		}
+		taken := make(map[int]bool, len(exist.Indexes))
+		for _, i := range exist.Indexes {
+			taken[i] = true
+			if !own {
+				continue
+			}
+			if info, err := m.Store.Code(ctx, m.Launch.Name, chunk[i].Code); err != nil || info.Campaign != m.Campaign.Number {
+				return nil, errors.Join(Refuse(CodeExists), err)
+			}
+		}
+		rest := make([]NewCode, 0, len(chunk))
+		for i, c := range chunk {
+			if !taken[i] {
+				rest = append(rest, c)
+			}
+		}
+		if len(rest) == 0 {
+			return nil, nil
+		}
+		chunk = rest
+	}
+}
+
+// LineError says what is wrong with a line of an import.
+type LineError struct {
+	Line    int    `json:"line"`
+	Message string `json:"message"`
+}
+
+// Import is what a CSV of codes says, and every line that is wrong.
+type Import struct {
+	Codes    []NewCode
+	Lines    []int // of Codes
+	Problems []LineError
+}
+
+// ReadCodes reads codes to import as CSV: one column, or a header with code and
+// any of max_uses, expires_at (RFC 3339) and recipient, which canonical reads.
+func ReadCodes(r io.Reader, canonical func(string) (string, error)) (Import, error) {
+	in := csv.NewReader(r)
+	in.FieldsPerRecord, in.ReuseRecord, in.TrimLeadingSpace = -1, true, true
+	var all Import
+	columns := map[string]int{"code": 0}
+	first := map[Code]int{}
+	for row := 0; ; row++ {
+		record, err := in.Read()
+		if err == io.EOF {
+			return all, nil
+		}
+		if err != nil {
+			return Import{}, Invalid("body", "It is not valid CSV: "+err.Error())
+		}
+		line, _ := in.FieldPos(0)
+		if row == 0 {
+			record[0] = strings.TrimPrefix(record[0], "\ufeff")
+			if head, ok := header(record); ok {
+				columns = head
+				continue
+			}
+		}
+		if len(all.Codes)+len(all.Problems) >= MaxImport {
+			return Import{}, Invalid("body", fmt.Sprintf("Import at most %d codes at once; split the file.", MaxImport))
+		}
+		c, err := readLine(record, columns, canonical)
+		if before, twice := first[c.Code]; err == nil && twice {
+			err = fmt.Errorf("the same code as in line %d", before)
+		}
+		if err != nil {
+			all.Problems = append(all.Problems, LineError{line, err.Error()})
+			continue
+		}
+		first[c.Code] = line
+		all.Codes, all.Lines = append(all.Codes, c), append(all.Lines, line)
+	}
+}
+
+func header(record []string) (map[string]int, bool) {
+	columns := map[string]int{}
+	for i, name := range record {
+		name = strings.ToLower(strings.TrimSpace(name))
+		switch name {
+		case "code", "max_uses", "expires_at", "recipient":
+			columns[name] = i
+		default:
+			return nil, false
+		}
+	}
+	_, ok := columns["code"]
+	return columns, ok
+}
+
+func readLine(record []string, columns map[string]int, canonical func(string) (string, error)) (c NewCode, err error) {
+	if len(record) > len(columns) {
+		return c, fmt.Errorf("%d columns where %d are expected", len(record), len(columns))
+	}
+	get := func(name string) string {
+		if i, ok := columns[name]; ok && i < len(record) {
+			return strings.TrimSpace(record[i])
+		}
+		return ""
+	}
+	c.Display = get("code")
+	if c.Code, err = ReadCode(c.Display); err != nil {
+		return c, fmt.Errorf("code: %w", err)
+	}
+	c.Display = DisplayText(c.Display)
+	if s := get("max_uses"); s != "" {
+		if c.MaxUses, err = strconv.Atoi(s); err != nil || c.MaxUses < 1 || c.MaxUses > MaxUses {
+			return c, errors.New("max_uses: use a whole number from 1 to 1000000000")
+		}
+	}
+	if s := get("expires_at"); s != "" {
+		if c.ExpiresAt, err = time.Parse(time.RFC3339, s); err != nil {
+			return c, errors.New("expires_at: use a time such as 2027-01-31T12:00:00Z")
+		}
+	}
+	if s := get("recipient"); s != "" {
+		if c.Recipient, err = canonical(s); err != nil {
+			return c, fmt.Errorf("recipient: %w", err)
+		}
+	}
+	return c, nil
+}
+
+// DisplayText is how a chosen code is kept to be shown: letters, digits and
+// single ASCII hyphens.
+func DisplayText(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r < 0x80 && fold(byte(r)) != 0:
+			b.WriteRune(r)
+		case b.Len() > 0 && !strings.HasSuffix(b.String(), "-"):
+			b.WriteByte('-')
+		}
+	}
+	return strings.TrimSuffix(b.String(), "-")
+}

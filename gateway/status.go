@@ -1,0 +1,53 @@
+package gateway
+
+import "net/http"
+
+// statuses is the one table from a reason to an HTTP status.
+var statuses = map[Reason]int{
+	CodeUnknown:       http.StatusNotFound,
+	CodeNotStarted:    http.StatusConflict,
+	CodeExpired:       http.StatusGone,
+	CodeRevoked:       http.StatusGone,
+	CodeExhausted:     http.StatusConflict,
+	OwnCode:           http.StatusConflict,
+	RecipientMismatch: http.StatusForbidden,
+	CampaignPaused:    http.StatusConflict,
+	CampaignFull:      http.StatusConflict,
+	NotRedeemable:     http.StatusNotFound,
+
+	AlreadyRedeemed:        http.StatusConflict,
+	AddressAlreadyRedeemed: http.StatusConflict,
+	EmailDisposable:        http.StatusUnprocessableEntity,
+	EmailDenied:            http.StatusUnprocessableEntity,
+	AttemptsExceeded:       http.StatusTooManyRequests,
+	LaunchClosed:           http.StatusConflict,
+	Overloaded:             http.StatusServiceUnavailable,
+	NotAdmitted:            http.StatusServiceUnavailable,
+	Unavailable:            http.StatusServiceUnavailable,
+	InvalidRequest:         http.StatusBadRequest,
+
+	LaunchUnknown:       http.StatusNotFound,
+	LaunchExists:        http.StatusConflict,
+	CampaignUnknown:     http.StatusNotFound,
+	CampaignExists:      http.StatusConflict,
+	CodeExists:          http.StatusConflict,
+	RedemptionUnknown:   http.StatusNotFound,
+	HoldExpired:         http.StatusGone,
+	NotHeld:             http.StatusConflict,
+	NotCommitted:        http.StatusConflict,
+	Conflict:            http.StatusConflict,
+	Unauthorized:        http.StatusUnauthorized,
+	Forbidden:           http.StatusForbidden,
+	NotFound:            http.StatusNotFound,
+	IdempotencyMismatch: http.StatusUnprocessableEntity,
+	IdempotencyInFlight: http.StatusConflict,
+	Internal:            http.StatusInternalServerError,
+}
+
+// Status is the HTTP status of an answer with this reason.
+func (r Reason) Status() int {
+	if s := statuses[r]; s != 0 {
+		return s
+	}
+	return http.StatusInternalServerError
+}

@@ -1,0 +1,226 @@
+package lua
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"admitone/gateway"
+)
+
+// Restore rebuilds one launch in Redis from what the ledger holds. It is no
+// decision: nobody is served meanwhile, because the launch's meta goes first
+// and comes back last.
+type Restore struct {
+	store    *Store
+	keys     *keys
+	epoch    uint64
+	head     gateway.StoredLaunch
+	policy   gateway.Policy
+	template map[uint32]gateway.Template
+	Counted  RestoreCount
+}
+
+// RestoreCount is what a restore wrote.
+type RestoreCount struct{ Campaigns, Codes, Redemptions int }
+
+// Restore empties the launch in Redis and returns what writes it anew, in an
+// epoch of its own.
+func (s *Store) Restore(ctx context.Context, name string, epoch uint64) (*Restore, error) {
+	r := &Restore{store: s, keys: newKeys(name), epoch: epoch, template: map[uint32]gateway.Template{}}
+	k := r.keys
+	all := []string{k.meta, k.config, k.campaigns, k.holds, k.journal, k.attempts0, k.attempts1, k.dedup0, k.dedup1}
+	for bucket := range 1 << 16 {
+		all = append(all, k.codePrefix+hex16(uint16(bucket)), k.subjectPrefix+hex16(uint16(bucket)))
+	}
+	// meta is the first key: with it the launch stops being served.
+	return r, r.pipeline(ctx, func(p redis.Pipeliner) {
+		for len(all) > 0 {
+			n := min(len(all), 1024)
+			p.Unlink(ctx, all[:n]...)
+			all = all[n:]
+		}
+	})
+}
+
+func (r *Restore) pipeline(ctx context.Context, fill func(redis.Pipeliner)) error {
+	_, err := r.store.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+		fill(p)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("lua: restore: %w", err)
+	}
+	return nil
+}
+
+// Launch takes the launch's head; Finish writes it.
+func (r *Restore) Launch(_ context.Context, l gateway.StoredLaunch) error {
+	p, err := gateway.ParsePolicy(l.Policy)
+	if err != nil {
+		return fmt.Errorf("lua: restore: the policy in Postgres: %w", err)
+	}
+	r.head, r.policy = l, p
+	return nil
+}
+
+// Campaigns writes campaigns, their documents and their uses.
+func (r *Restore) Campaigns(ctx context.Context, list []gateway.StoredCampaign) error {
+	r.Counted.Campaigns += len(list)
+	return r.pipeline(ctx, func(p redis.Pipeliner) {
+		for _, c := range list {
+			document, err := json.Marshal(c.Campaign)
+			if err != nil {
+				panic(err) // a struct of plain fields always marshals
+			}
+			if t, err := gateway.ParseTemplate(c.Format); err == nil {
+				r.template[c.Number] = t
+			}
+			n := strconv.FormatUint(uint64(c.Number), 10)
+			p.HSet(ctx, r.keys.campaigns, n, campaignRules(&c.Campaign), n+"u", c.Used, "#", r.Counted.Campaigns)
+			p.HSet(ctx, r.keys.config, "campaign:"+n, document, "name:"+c.Name, n, "named:"+n, c.Name)
+		}
+	})
+}
+
+// Codes writes codes.
+func (r *Restore) Codes(ctx context.Context, list []gateway.StoredCode) error {
+	r.Counted.Codes += len(list)
+	return r.pipeline(ctx, func(p redis.Pipeliner) {
+		for _, c := range list {
+			p.HSet(ctx, r.keys.code(c.Code), string(c.Code), storedCode(c, r.template[c.Campaign]))
+		}
+	})
+}
+
+// storedCode packs a code; lib/records.lua reads it.
+func storedCode(c gateway.StoredCode, t gateway.Template) string {
+	state, text := "", c.Display
+	if c.Revoked {
+		state = "r"
+	}
+	if text == t.Display(c.Code) {
+		text = ""
+	}
+	record := strings.Join([]string{
+		strconv.FormatUint(uint64(c.Campaign), 10), positive(int64(c.Used)), positive(int64(c.Held)), state,
+		positive(int64(c.MaxUses)), unixMillis(c.ExpiresAt), c.Recipient, c.Issuer, text,
+	}, ";")
+	return strings.TrimRight(record, ";")
+}
+
+// appendRedemption adds redemptions to a subject's packed record.
+const appendRedemption = `
+local old = redis.call('HGET', KEYS[1], ARGV[1])
+redis.call('HSET', KEYS[1], ARGV[1], old and (old .. ',' .. ARGV[2]) or ARGV[2])`
+
+var statusLetters = map[gateway.Status]string{gateway.Held: "h", gateway.Committed: "c", gateway.Released: "r", gateway.RolledBack: "b"}
+
+// Redemptions writes redemptions under their subjects, their holds, and whom
+// an address let in.
+func (r *Restore) Redemptions(ctx context.Context, list []gateway.StoredRedemption) error {
+	r.Counted.Redemptions += len(list)
+	window := time.Duration(r.policy.Limits.AddressDedup.Window)
+	dedups := r.policy.Limits.AddressDedup.Action == gateway.DedupRefuse
+	now, err := r.store.Now(ctx)
+	if err != nil {
+		return err
+	}
+	return r.pipeline(ctx, func(p redis.Pipeliner) {
+		for _, m := range list {
+			p.Eval(ctx, appendRedemption, []string{r.keys.subject(m.Subject)}, m.Subject, storedRedemption(m))
+			if m.Status == gateway.Held {
+				p.ZAdd(ctx, r.keys.holds, redis.Z{Score: float64(m.ExpiresAt.UnixMilli()), Member: m.ID.Short()})
+			}
+			if dedups && m.Address != "" && now.Sub(m.At) < window {
+				turn := m.At.UnixMilli() / window.Milliseconds()
+				key := [2]string{r.keys.dedup0, r.keys.dedup1}[turn%2]
+				p.HSet(ctx, key, "#", turn, m.Address, m.Subject+";"+strconv.FormatInt(m.At.UnixMilli(), 10))
+				p.PExpire(ctx, key, 2*window)
+			}
+		}
+	})
+}
+
+func storedRedemption(m gateway.StoredRedemption) string {
+	entry := strings.Join([]string{
+		m.ID.Short(), statusLetters[m.Status], string(m.Code), strconv.FormatUint(uint64(m.Campaign), 10), unixMillis(m.ExpiresAt), m.Proof,
+	}, ";")
+	return strings.TrimRight(entry, ";")
+}
+
+// Failures writes the failed attempts that still count. They come in order.
+func (r *Restore) Failures(ctx context.Context, list []gateway.StoredFailure) error {
+	limits := r.policy.Limits.FailedAttempts
+	window := int64(0)
+	for _, limit := range []gateway.Rate{limits.PerAddress, limits.PerSubject} {
+		if limit.Count > 0 {
+			window = max(window, ms(limit.Window))
+		}
+	}
+	if window == 0 {
+		return nil
+	}
+	times := [2]map[string][]string{{}, {}}
+	turns := [2]int64{}
+	for _, f := range list {
+		at := f.At.UnixMilli()
+		turn := at / window
+		half := turn % 2
+		if turn > turns[half] {
+			turns[half], times[half] = turn, map[string][]string{}
+		}
+		for _, who := range []string{"a" + f.Address, "s" + f.Subject} {
+			if len(who) > 1 {
+				times[half][who] = append(times[half][who], strconv.FormatInt(at, 10))
+			}
+		}
+	}
+	return r.pipeline(ctx, func(p redis.Pipeliner) {
+		for half, key := range []string{r.keys.attempts0, r.keys.attempts1} {
+			if len(times[half]) == 0 {
+				continue
+			}
+			p.HSet(ctx, key, "#", turns[half])
+			for who, list := range times[half] {
+				p.HSet(ctx, key, who, strings.Join(list, ","))
+			}
+			p.PExpire(ctx, key, time.Duration(2*window)*time.Millisecond)
+		}
+	})
+}
+
+// Finish writes the launch's head: from here on it can be served.
+func (r *Restore) Finish(ctx context.Context) error {
+	policy, err := json.Marshal(r.policy)
+	if err != nil {
+		return err
+	}
+	err = r.pipeline(ctx, func(p redis.Pipeliner) {
+		p.SAdd(ctx, launchesKey, r.head.Name)
+		p.HSet(ctx, r.keys.config, "policy", policy, "open", flag(r.head.Open))
+	})
+	if err != nil {
+		return err
+	}
+	return r.pipeline(ctx, func(p redis.Pipeliner) {
+		p.HSet(ctx, r.keys.meta, "epoch", r.epoch, "seq", r.head.Seq, "version", r.head.Version+1,
+			"persisted", r.head.Seq, "bytes", r.head.Bytes, "persisted_bytes", r.head.Bytes, "rules", rules(r.policy, r.head.Open))
+	})
+}
+
+// Peek is what Redis holds of a launch's history now, admitted or not. ok is
+// false if it holds none.
+func (s *Store) Peek(ctx context.Context, name string) (at gateway.Position, ok bool, err error) {
+	k := newKeys(name)
+	r, err := s.send(ctx, launchRead, []string{k.meta, k.config}, nil)
+	if err != nil || r.word(0) == "none" {
+		return gateway.Position{}, false, err
+	}
+	return gateway.Position{Epoch: r.number(1), Seq: r.number(2), Persisted: r.number(4)}, true, nil
+}
