@@ -8,6 +8,7 @@ type VerifyReport struct {
 	Campaigns   int          `json:"campaigns"`
 	Codes       int          `json:"codes"`
 	Redemptions int          `json:"redemptions"`
+	Moving      int          `json:"moving"`                // changed too often to be compared; not differences
 	Drift       int          `json:"drift"`                 // differences in all
 	Differences []Difference `json:"differences,omitempty"` // the first 100 of them
 }

@@ -26,7 +26,7 @@ type Restore struct {
 	Counted  RestoreCount
 }
 
-// RestoreCount is what a restore wrote.
+// RestoreCount is how many rows a restore wrote or a comparison read.
 type RestoreCount struct{ Campaigns, Codes, Redemptions int }
 
 // Restore empties the launch in Redis and returns what writes it anew, in an

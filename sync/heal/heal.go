@@ -141,7 +141,7 @@ func (h *Healer) Heal(ctx context.Context, launch string) (Report, error) {
 	if err != nil {
 		return report, err
 	}
-	if err := h.Ledger.Dump(ctx, launch, time.Now().Add(-7*24*time.Hour), restore); err != nil {
+	if err := h.Ledger.Dump(ctx, launch, ledger.Selection{FailuresSince: time.Now().Add(-7 * 24 * time.Hour)}, restore); err != nil {
 		return report, fmt.Errorf("heal: %w", err)
 	}
 	if err := restore.Finish(ctx); err != nil {

@@ -280,7 +280,7 @@ func TestDump(t *testing.T) {
 	h.apply(h.record(ann, bob, gone), h.record(settled(gone, gateway.Held, gateway.Released)), h.record(kept), h.record(settled(kept, gateway.Held, gateway.Released)),
 		h.record(gateway.Refused{Reason: gateway.CodeUnknown, Counted: true, Verb: "redeem", Code: "X", Subject: "s", Address: "a"}))
 	d := &dumped{codes: map[gateway.Code]gateway.StoredCode{}, redemptions: map[gateway.ID]gateway.StoredRedemption{}}
-	if err := h.Dump(context.Background(), "l", time.Unix(0, 0), d); err != nil {
+	if err := h.Dump(context.Background(), "l", Selection{}, d); err != nil {
 		t.Fatal(err)
 	}
 	if d.launch.Seq != h.seq || d.launch.Epoch != 5 || d.launch.Bytes != h.seq*100 || !d.launch.Open || d.launch.Version != 2 {
@@ -298,7 +298,7 @@ func TestDump(t *testing.T) {
 	if len(d.failures) != 1 || d.failures[0].Address != "a" {
 		t.Errorf("failures %+v", d.failures)
 	}
-	if err := h.Dump(context.Background(), "nowhere", time.Time{}, d); !errors.Is(err, gateway.Refuse(gateway.LaunchUnknown)) {
+	if err := h.Dump(context.Background(), "nowhere", Selection{}, d); !errors.Is(err, gateway.Refuse(gateway.LaunchUnknown)) {
 		t.Errorf("a launch that is not there: %v", err)
 	}
 }

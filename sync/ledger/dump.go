@@ -23,10 +23,26 @@ type Reader interface {
 // dumpChunk is how many rows a Reader gets at once.
 const dumpChunk = 5000
 
+// Selection narrows a dump.
+type Selection struct {
+	FailuresSince time.Time
+	Only          bool // the codes and redemptions listed, not all
+	Codes         []gateway.Code
+	Redemptions   []gateway.ID
+}
+
 // Dump reads a launch as of one moment: everything that Redis needs to serve
-// it. Failures are those not older than failuresSince. It returns
-// launch_unknown if Postgres does not know the launch.
-func (l *Ledger) Dump(ctx context.Context, launch string, failuresSince time.Time, r Reader) error {
+// it, or what is selected. It returns launch_unknown if Postgres does not know
+// the launch.
+func (l *Ledger) Dump(ctx context.Context, launch string, s Selection, r Reader) error {
+	ids := make([]string, len(s.Redemptions))
+	for i, id := range s.Redemptions {
+		ids[i] = id.String()
+	}
+	codes := make([]string, len(s.Codes))
+	for i, c := range s.Codes {
+		codes[i] = string(c)
+	}
 	return pgx.BeginTxFunc(ctx, l.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = 0`); err != nil {
 			return err
@@ -54,7 +70,7 @@ func (l *Ledger) Dump(ctx context.Context, launch string, failuresSince time.Tim
 		}
 		if err := stream(ctx, tx, r.Codes, scanCode, `
 			SELECT code, display, campaign, used, held, coalesce(max_uses, 0), revoked, expires_at, recipient_key, issuer_key
-			FROM codes WHERE launch = $1`, id); err != nil {
+			FROM codes WHERE launch = $1 AND (NOT $2 OR code = ANY ($3))`, id, s.Only, codes); err != nil {
 			return err
 		}
 		// Of redemptions that ended, Redis keeps the last one of a subject and
@@ -63,13 +79,13 @@ func (l *Ledger) Dump(ctx context.Context, launch string, failuresSince time.Tim
 			SELECT id, subject_key, address_key, code, campaign, status, proof, created_at, expires_at FROM redemptions r
 			WHERE launch = $1 AND (status IN ('held', 'committed') OR NOT EXISTS (
 				SELECT FROM redemptions o WHERE o.launch = r.launch AND o.subject_key = r.subject_key AND o.code = r.code AND o.position > r.position))
-			ORDER BY id`, id); err != nil {
+			AND (NOT $2 OR id = ANY ($3::uuid[])) ORDER BY id`, id, s.Only, ids); err != nil {
 			return err
 		}
 		return stream(ctx, tx, r.Failures, func(row pgx.CollectableRow) (f gateway.StoredFailure, err error) {
 			err = row.Scan(&f.Subject, &f.Address, &f.At)
 			return f, err
-		}, `SELECT subject_key, address_key, at FROM attempts WHERE launch = $1 AND counted AND at >= $2 ORDER BY at`, id, failuresSince)
+		}, `SELECT subject_key, address_key, at FROM attempts WHERE launch = $1 AND counted AND at >= $2 ORDER BY at`, id, s.FailuresSince)
 	})
 }
 

@@ -1,0 +1,429 @@
+package admin
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"admitone/gateway"
+	"admitone/gateway/email"
+)
+
+// mintBody asks for so many generated codes, or for chosen ones.
+type mintBody struct {
+	Count int        `json:"count"`
+	Codes []codeBody `json:"codes"`
+}
+
+// codeBody is a chosen code: a text, or an object with more.
+type codeBody struct {
+	Code      string    `json:"code"`
+	MaxUses   int       `json:"max_uses"`
+	ExpiresAt time.Time `json:"expires_at"`
+	Recipient string    `json:"recipient"`
+	Issuer    string    `json:"issuer"`
+}
+
+// UnmarshalJSON takes both forms.
+func (b *codeBody) UnmarshalJSON(text []byte) error {
+	if len(text) > 0 && text[0] == '"' {
+		return json.Unmarshal(text, &b.Code)
+	}
+	type plain codeBody
+	d := json.NewDecoder(strings.NewReader(string(text)))
+	d.DisallowUnknownFields()
+	return jsonError(d.Decode((*plain)(b)))
+}
+
+// codeView is a minted code as the API shows it.
+type codeView struct {
+	Code      string    `json:"code"`
+	MaxUses   int       `json:"max_uses,omitempty"`
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+}
+
+func viewCodes(codes []gateway.NewCode) map[string]any {
+	list := make([]codeView, len(codes))
+	for i, c := range codes {
+		list[i] = codeView{c.Display, c.MaxUses, c.ExpiresAt}
+	}
+	return map[string]any{"codes": list}
+}
+
+// personOf reads a recipient or issuer: an e-mail address in its canonical
+// form, or an app's user id as it is.
+func personOf(p *gateway.Policy) func(string) (string, error) {
+	return func(s string) (string, error) {
+		if !strings.Contains(s, "@") {
+			if len(s) > 200 || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' }) {
+				return "", errors.New("use an e-mail address, or a user id of at most 200 bytes")
+			}
+			return s, nil
+		}
+		return email.Canonical(s, email.Rules{PlusTags: p.Subjects.Canonical.PlusTags, Dots: p.Subjects.Canonical.Dots})
+	}
+}
+
+func (s *server) mintCodes(c *call) error {
+	l, campaign, err := c.campaign(s)
+	if err != nil {
+		return err
+	}
+	var body mintBody
+	if err := c.decode(&body); err != nil {
+		return err
+	}
+	switch {
+	case (body.Count != 0) == (body.Codes != nil):
+		return gateway.Invalid("count", `Give either "count" or "codes".`)
+	case body.Codes != nil:
+		return s.mintChosen(c, l, campaign, body.Codes)
+	case body.Count < 1 || body.Count > gateway.MaxMintJob:
+		return gateway.Invalid("count", "Use a whole number from 1 to 1000000.")
+	}
+	live, err := s.live(c, l, campaign)
+	if err != nil {
+		return err
+	}
+	if body.Count > gateway.MaxImport {
+		return s.startJob(c, l, campaign, body.Count, live)
+	}
+	codes, err := s.minting(c, l, campaign).Generate(c.r.Context(), body.Count, live)
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusCreated, viewCodes(codes))
+}
+
+func (s *server) minting(c *call, l *gateway.Launch, campaign *gateway.Campaign) *gateway.Minting {
+	return &gateway.Minting{Store: s.Store, Checker: s.Checker, Launch: l, Campaign: campaign, By: c.by("")}
+}
+
+// live is about how many codes the campaign has, for the entropy guard.
+func (s *server) live(c *call, l *gateway.Launch, campaign *gateway.Campaign) (int, error) {
+	stats, err := s.Ledger.Stats(c.r.Context(), l.Name)
+	if err != nil {
+		return 0, err
+	}
+	for _, g := range stats.Campaigns {
+		if g.Campaign == campaign.Name {
+			return g.Issued, nil
+		}
+	}
+	return 0, nil
+}
+
+func (s *server) startJob(c *call, l *gateway.Launch, campaign *gateway.Campaign, count, live int) error {
+	t, err := gateway.ParseTemplate(campaign.Format)
+	if err == nil {
+		err = t.Guard(live + count)
+	}
+	if err != nil {
+		return err
+	}
+	j := gateway.MintJob{ID: gateway.NewID(time.Now()), Launch: l.Name, Campaign: campaign.Number, Count: count, Actor: c.key.Name, Created: time.Now().UTC()}
+	if err := s.Ledger.CreateJob(c.r.Context(), j); err != nil {
+		return err
+	}
+	return c.answer(http.StatusAccepted, map[string]any{"job": j})
+}
+
+func (s *server) getJob(c *call) error {
+	id, err := c.pathID("job", gateway.NotFound)
+	if err != nil {
+		return err
+	}
+	j, err := s.Ledger.Job(c.r.Context(), c.r.PathValue("launch"), id)
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, map[string]any{"job": j})
+}
+
+var errNotVanity = &gateway.Error{Reason: gateway.InvalidRequest, Field: "codes", Detail: `This campaign takes generated codes only; make it with "vanity": true to choose codes.`}
+
+func (s *server) mintChosen(c *call, l *gateway.Launch, campaign *gateway.Campaign, list []codeBody) error {
+	if !campaign.Vanity {
+		return errNotVanity
+	}
+	if len(list) == 0 || len(list) > gateway.MaxImport {
+		return gateway.Invalid("codes", "Give 1 to 10000 codes.")
+	}
+	person := personOf(&l.Policy)
+	codes := make([]gateway.NewCode, len(list))
+	for i, b := range list {
+		field := "codes[" + strconv.Itoa(i) + "]"
+		code, err := gateway.ReadCode(b.Code)
+		if err != nil {
+			return gateway.Invalid(field+".code", err.Error())
+		}
+		if b.MaxUses < 0 || b.MaxUses > gateway.MaxUses {
+			return gateway.Invalid(field+".max_uses", "Use a whole number from 1 to 1000000000.")
+		}
+		codes[i] = gateway.NewCode{Code: code, Display: gateway.DisplayText(b.Code), MaxUses: b.MaxUses, ExpiresAt: b.ExpiresAt}
+		for _, p := range []struct {
+			name, given string
+			to          *string
+		}{{"recipient", b.Recipient, &codes[i].Recipient}, {"issuer", b.Issuer, &codes[i].Issuer}} {
+			if p.given == "" {
+				continue
+			}
+			if *p.to, err = person(p.given); err != nil {
+				return gateway.Invalid(field+"."+p.name, err.Error())
+			}
+		}
+	}
+	return s.mintList(c, l, campaign, codes, func(e *gateway.CodesExist) error { return e })
+}
+
+// mintList mints chosen codes and answers them; exist says which were taken.
+func (s *server) mintList(c *call, l *gateway.Launch, campaign *gateway.Campaign, codes []gateway.NewCode, exist func(*gateway.CodesExist) error) error {
+	if campaign.Expires != 0 {
+		now, err := s.Store.Now(c.r.Context())
+		if err != nil {
+			return err
+		}
+		for i := range codes {
+			if codes[i].ExpiresAt.IsZero() {
+				codes[i].ExpiresAt = now.Add(time.Duration(campaign.Expires))
+			}
+		}
+	}
+	_, err := s.Store.Mint(c.r.Context(), l.Name, campaign.Number, codes, c.by(""))
+	var taken *gateway.CodesExist
+	if errors.As(err, &taken) {
+		return exist(taken)
+	}
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusCreated, viewCodes(codes))
+}
+
+func (s *server) importCodes(c *call) error {
+	l, campaign, err := c.campaign(s)
+	if err != nil {
+		return err
+	}
+	if !campaign.Vanity {
+		return errNotVanity
+	}
+	if t, _, _ := strings.Cut(c.r.Header.Get("Content-Type"), ";"); strings.TrimSpace(t) != "text/csv" {
+		return gateway.Invalid("Content-Type", "Send text/csv.")
+	}
+	b, err := c.body(2 * maxBody)
+	if err != nil {
+		return err
+	}
+	read, err := gateway.ReadCodes(strings.NewReader(string(b)), personOf(&l.Policy))
+	if err != nil {
+		return err
+	}
+	if read.Problems != nil {
+		return &importError{read.Problems}
+	}
+	if len(read.Codes) == 0 {
+		return gateway.Invalid("body", "There is no code in it.")
+	}
+	return s.mintList(c, l, campaign, read.Codes, func(e *gateway.CodesExist) error {
+		lines := make([]gateway.LineError, len(e.Indexes))
+		for i, at := range e.Indexes {
+			lines[i] = gateway.LineError{Line: read.Lines[at], Message: "this code exists already"}
+		}
+		return &importError{lines}
+	})
+}
+
+func (s *server) listCodes(c *call) error {
+	l, campaign, err := c.campaign(s)
+	if err != nil {
+		return err
+	}
+	p, err := c.page()
+	if err != nil {
+		return err
+	}
+	list, err := s.Ledger.Codes(c.r.Context(), l.Name, campaign.Number, p)
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, list)
+}
+
+// exportCodes streams a campaign's codes as CSV.
+func (s *server) exportCodes(c *call) error {
+	l, campaign, err := c.campaign(s)
+	if err != nil {
+		return err
+	}
+	c.done, c.code = true, http.StatusOK
+	c.w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+	c.w.Header().Set("Content-Disposition", `attachment; filename="codes.csv"`)
+	out := csv.NewWriter(c.w)
+	if err := out.Write([]string{"code", "campaign", "channel", "state", "used", "max_uses", "expires_at", "created_at"}); err != nil {
+		return err
+	}
+	err = s.Ledger.ExportCodes(c.r.Context(), l.Name, campaign.Number, func(r gateway.CodeRow) error {
+		expires := ""
+		if !r.ExpiresAt.IsZero() {
+			expires = r.ExpiresAt.Format(time.RFC3339)
+		}
+		return out.Write([]string{
+			plainCell(r.Code), plainCell(r.Campaign), plainCell(r.Channel), string(r.State), strconv.Itoa(r.Used), strconv.Itoa(r.MaxUses), expires, r.Created.Format(time.RFC3339),
+		})
+	})
+	out.Flush()
+	if err == nil {
+		err = out.Error()
+	}
+	if err != nil {
+		// Half a file must not look like a whole one.
+		panic(http.ErrAbortHandler)
+	}
+	return nil
+}
+
+// plainCell keeps a spreadsheet from taking a text for a formula.
+func plainCell(s string) string {
+	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
+		return "'" + s
+	}
+	return s
+}
+
+// infoView is one code's record as the API shows it.
+type infoView struct {
+	Code      string            `json:"code"`
+	Campaign  string            `json:"campaign"`
+	State     gateway.CodeState `json:"state"`
+	Used      int               `json:"used"`
+	Held      int               `json:"held"`
+	MaxUses   int               `json:"max_uses"`
+	ExpiresAt time.Time         `json:"expires_at,omitzero"`
+	Bound     bool              `json:"bound"`
+	Issued    bool              `json:"issued_by_member"`
+}
+
+func (c *call) pathCode() (gateway.Code, error) {
+	code, err := gateway.ReadCode(c.r.PathValue("code"))
+	if err != nil {
+		return "", gateway.Refuse(gateway.CodeUnknown)
+	}
+	return code, nil
+}
+
+func (s *server) getCode(c *call) error {
+	code, err := c.pathCode()
+	if err != nil {
+		return err
+	}
+	return s.showCode(c, code)
+}
+
+func (s *server) showCode(c *call, code gateway.Code) error {
+	l, err := c.launch(s)
+	if err != nil {
+		return err
+	}
+	info, err := s.Store.Code(c.r.Context(), l.Name, code)
+	if err != nil {
+		return err
+	}
+	name := ""
+	if g := l.Campaign(info.Campaign); g != nil {
+		name = g.Name
+	}
+	return c.answer(http.StatusOK, infoView{info.Display, name, info.State, info.Used, info.Held, info.MaxUses, info.ExpiresAt, info.Bound, info.Issued})
+}
+
+func (s *server) codeEvents(c *call) error {
+	code, err := c.pathCode()
+	if err != nil {
+		return err
+	}
+	if _, err := s.Store.Code(c.r.Context(), c.r.PathValue("launch"), code); err != nil {
+		return err
+	}
+	events, err := s.Ledger.CodeEvents(c.r.Context(), c.r.PathValue("launch"), code)
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, map[string]any{"data": orEmpty(events), "has_more": false})
+}
+
+// changeBody says why codes change, until when they are renewed, and which.
+type changeBody struct {
+	Note      string    `json:"note"`
+	ExpiresAt time.Time `json:"expires_at"`
+	Codes     []string  `json:"codes"`
+}
+
+func (c *call) changeBody(change gateway.CodeChange) (changeBody, error) {
+	var b changeBody
+	if c.r.ContentLength != 0 {
+		if err := c.decode(&b); err != nil {
+			return b, err
+		}
+	}
+	switch {
+	case len(b.Note) > maxNote:
+		return b, gateway.Invalid("note", "Use at most 500 bytes.")
+	case change != gateway.Renew && !b.ExpiresAt.IsZero():
+		return b, gateway.Invalid("expires_at", "Only a renewal has one.")
+	}
+	return b, nil
+}
+
+func changeOne(change gateway.CodeChange) func(*server, *call) error {
+	return func(s *server, c *call) error {
+		code, err := c.pathCode()
+		if err != nil {
+			return err
+		}
+		b, err := c.changeBody(change)
+		if err != nil {
+			return err
+		}
+		if b.Codes != nil {
+			return gateway.Invalid("codes", "The path names the code already.")
+		}
+		if _, err := s.Store.ChangeCodes(c.r.Context(), c.r.PathValue("launch"), gateway.ChangeCodes{
+			Change: change, Codes: []gateway.Code{code}, ExpiresAt: b.ExpiresAt, By: c.by(b.Note),
+		}); err != nil {
+			if errors.Is(err, gateway.Refuse(gateway.CodeUnknown)) {
+				return gateway.Refuse(gateway.CodeUnknown)
+			}
+			return err
+		}
+		return s.showCode(c, code)
+	}
+}
+
+func changeMany(change gateway.CodeChange) func(*server, *call) error {
+	return func(s *server, c *call) error {
+		b, err := c.changeBody(change)
+		if err != nil {
+			return err
+		}
+		if len(b.Codes) == 0 || len(b.Codes) > gateway.MaxImport {
+			return gateway.Invalid("codes", "Give 1 to 10000 codes.")
+		}
+		ch := gateway.ChangeCodes{Change: change, ExpiresAt: b.ExpiresAt, By: c.by(b.Note)}
+		for i, text := range b.Codes {
+			code, err := gateway.ReadCode(text)
+			if err != nil {
+				return gateway.Invalid("codes["+strconv.Itoa(i)+"]", err.Error())
+			}
+			ch.Codes = append(ch.Codes, code)
+		}
+		position, err := s.Store.ChangeCodes(c.r.Context(), c.r.PathValue("launch"), ch)
+		if err != nil {
+			return err
+		}
+		return c.answer(http.StatusOK, map[string]any{"changed": len(ch.Codes), "position": position})
+	}
+}

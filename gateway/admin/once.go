@@ -1,0 +1,63 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"io"
+	"net/http"
+	"strings"
+
+	"admitone/gateway"
+	"admitone/sync/ledger"
+)
+
+// once answers a request that carries an Idempotency-Key a second time with
+// what it was answered the first time.
+func (s *server) once(route string, handle func(*call) error) func(*call) error {
+	return func(c *call) error {
+		key := c.r.Header.Get("Idempotency-Key")
+		if key == "" {
+			return handle(c)
+		}
+		if len(key) > 255 || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return gateway.Invalid("Idempotency-Key", "Use 1 to 255 printable ASCII characters.")
+		}
+		body, err := c.body(2 * maxBody)
+		if err != nil {
+			return err
+		}
+		c.r.Body = io.NopCloser(bytes.NewReader(body))
+		scope := c.key.ID.String() + " " + route
+		request := sha256.Sum256(append([]byte(c.r.URL.String()+"\n"+c.r.Header.Get("Content-Type")+"\n"), body...))
+		before, err := s.Ledger.BeginOnce(c.r.Context(), scope, key, request)
+		if err != nil {
+			return err
+		}
+		if before != nil {
+			c.w.Header().Set("Idempotency-Replayed", "true")
+			c.raw(before.Status, before.ContentType, before.Body)
+			return nil
+		}
+		record := &recorder{ResponseWriter: c.w}
+		c.w = record
+		if err := handle(c); err != nil {
+			s.refuse(c, err)
+		}
+		// The client may be gone; the answer is kept all the same.
+		return s.Ledger.FinishOnce(context.WithoutCancel(c.r.Context()), scope, key, ledger.Answered{
+			Status: c.code, ContentType: record.Header().Get("Content-Type"), Body: record.body.Bytes(),
+		})
+	}
+}
+
+// recorder keeps what is written.
+type recorder struct {
+	http.ResponseWriter
+	body bytes.Buffer
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	r.body.Write(b)
+	return r.ResponseWriter.Write(b)
+}

@@ -1,0 +1,279 @@
+package admin
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"reflect"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"admitone/gateway"
+)
+
+// maxBody bounds a request's body, in bytes; imports have twice that.
+const maxBody = 1 << 20
+
+// call is one request and what answers it.
+type call struct {
+	w    http.ResponseWriter
+	r    *http.Request
+	id   string // of the request
+	key  *gateway.APIKey
+	done bool // answered already
+	code int  // status of the answer
+}
+
+// api wraps a handler: request id, API key, panics, errors, metrics, log.
+func (s *server) api(route string, scope gateway.Scope, handle func(*call) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now()
+		c := &call{w: w, r: r, id: requestID(r.Header.Get("X-Request-Id"))}
+		w.Header().Set("X-Request-Id", c.id)
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "no-store")
+		err := s.guarded(c, scope, handle)
+		if err != nil {
+			s.refuse(c, err)
+		}
+		s.requests.WithLabelValues(route, strconv.Itoa(c.code)).Inc()
+		s.duration.WithLabelValues(route).Observe(time.Since(began).Seconds())
+		name := ""
+		if c.key != nil {
+			name = c.key.Name
+		}
+		s.Log.Info("admin request", "route", route, "status", c.code, "key", name, "request_id", c.id, "took", time.Since(began))
+	})
+}
+
+// guarded authorises the call and runs its handler; a panic becomes an error.
+func (s *server) guarded(c *call, scope gateway.Scope, handle func(*call) error) (err error) {
+	defer func() {
+		if p := recover(); p == http.ErrAbortHandler {
+			panic(p) // the connection is to break off
+		} else if p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	if err := s.authorize(c, scope); err != nil {
+		return err
+	}
+	return handle(c)
+}
+
+func (s *server) authorize(c *call, scope gateway.Scope) error {
+	secret, ok := strings.CutPrefix(c.r.Header.Get("Authorization"), "Bearer ")
+	if !ok {
+		return gateway.Refuse(gateway.Unauthorized)
+	}
+	key, err := s.Keys.Check(c.r.Context(), strings.TrimSpace(secret))
+	if err != nil {
+		return err
+	}
+	c.key = key
+	// A key of one launch is good for that launch's calls and for no others.
+	if scope != "" && !key.Allows(scope, c.r.PathValue("launch"), time.Now()) {
+		return gateway.Refuse(gateway.Forbidden)
+	}
+	return nil
+}
+
+// by is who makes the change, for the audit trail.
+func (c *call) by(note string) gateway.Actor { return gateway.Actor{Name: c.key.Name, Note: note} }
+
+func requestID(given string) string {
+	safe := given != "" && len(given) <= 64 && !strings.ContainsFunc(given, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.')
+	})
+	if safe {
+		return given
+	}
+	return gateway.NewID(time.Now()).String()
+}
+
+// answer writes a JSON answer.
+func (c *call) answer(status int, body any) error {
+	b, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	c.raw(status, "application/json", append(b, '\n'))
+	return nil
+}
+
+func (c *call) raw(status int, contentType string, body []byte) {
+	c.done, c.code = true, status
+	c.w.Header().Set("Content-Type", contentType)
+	c.w.WriteHeader(status)
+	_, _ = c.w.Write(body) // the client may be gone
+}
+
+// problem is RFC 9457's document.
+type problem struct {
+	Type       string              `json:"type"`
+	Title      string              `json:"title"`
+	Status     int                 `json:"status"`
+	Detail     string              `json:"detail"`
+	Code       gateway.Reason      `json:"code"`
+	Field      string              `json:"field,omitempty"`
+	RequestID  string              `json:"request_id"`
+	RetryAfter int                 `json:"retry_after,omitempty"`
+	Problems   []gateway.Problem   `json:"problems,omitempty"` // of a policy
+	Lines      []gateway.LineError `json:"lines,omitempty"`    // of an import
+	Indexes    []int               `json:"indexes,omitempty"`  // of codes in a list
+}
+
+// importError is an import that was refused, with its lines.
+type importError struct{ lines []gateway.LineError }
+
+func (e *importError) Error() string { return fmt.Sprintf("%d lines are wrong", len(e.lines)) }
+
+// refuse writes the problem document of an error. The text of an error that is
+// no refusal is logged and not told.
+func (s *server) refuse(c *call, err error) {
+	if c.done {
+		s.Log.Error("an answer broke off", "request_id", c.id, "error", err)
+		return
+	}
+	var p problem
+	var policy *gateway.PolicyError
+	var lines *importError
+	var exist *gateway.CodesExist
+	var unknown *gateway.CodesUnknown
+	var e *gateway.Error
+	switch {
+	case errors.As(err, &policy):
+		p.Problems = policy.Problems
+		e = gateway.Invalid(policy.Problems[0].Path, policy.Error())
+	case errors.As(err, &lines):
+		p.Lines = lines.lines
+		e = gateway.Invalid("body", fmt.Sprintf("%d lines are wrong; nothing was imported. Mend them and send the file again.", len(lines.lines)))
+	case errors.As(err, &exist):
+		p.Indexes = exist.Indexes
+		e = &gateway.Error{Reason: gateway.CodeExists, Field: "codes", Detail: "Some of these codes exist already; nothing was minted."}
+	case errors.As(err, &unknown):
+		p.Indexes = unknown.Indexes
+		e = &gateway.Error{Reason: gateway.CodeUnknown, Field: "codes", Detail: "Some of these codes do not exist; nothing was changed."}
+	case !errors.As(err, &e):
+		s.Log.Error("an admin request failed", "request_id", c.id, "error", err)
+		e = gateway.Refuse(gateway.Internal)
+	}
+	p.Code, p.Detail, p.Field, p.RequestID = e.Reason, e.Sentence(), e.Field, c.id
+	p.Type, p.Status = "/problems/"+string(e.Reason), e.Reason.Status()
+	p.Title = strings.ToUpper(string(e.Reason[:1])) + strings.ReplaceAll(string(e.Reason[1:]), "_", " ")
+	if e.RetryAfter > 0 {
+		p.RetryAfter = int((e.RetryAfter + time.Second - 1) / time.Second)
+		c.w.Header().Set("Retry-After", strconv.Itoa(p.RetryAfter))
+	}
+	if e.Reason == gateway.Unauthorized {
+		c.w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	body, err := json.Marshal(p)
+	if err != nil {
+		s.Log.Error("a problem document does not marshal", "error", err)
+	}
+	c.raw(p.Status, "application/problem+json", append(body, '\n'))
+}
+
+// body reads the request's body, of at most so many bytes.
+func (c *call) body(most int64) ([]byte, error) {
+	b, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, most))
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return nil, gateway.Invalid("body", fmt.Sprintf("Send at most %d bytes.", most))
+	}
+	if err != nil {
+		return nil, gateway.Invalid("body", "It ended too early.")
+	}
+	return b, nil
+}
+
+// decode reads a JSON body strictly: one object, no unknown fields, nothing
+// behind it. Its errors name the field.
+func (c *call) decode(into any) error {
+	if t, _, _ := strings.Cut(c.r.Header.Get("Content-Type"), ";"); strings.TrimSpace(t) != "application/json" {
+		return gateway.Invalid("Content-Type", "Send application/json.")
+	}
+	b, err := c.body(maxBody)
+	if err != nil {
+		return err
+	}
+	if len(bytes.TrimSpace(b)) == 0 {
+		b = []byte("{}")
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	err = d.Decode(into)
+	if err == nil && d.Decode(new(json.RawMessage)) != io.EOF {
+		return gateway.Invalid("body", "Send one JSON object and nothing behind it.")
+	}
+	return jsonError(err)
+}
+
+// jsonError says a decoder's error in the API's words.
+func jsonError(err error) error {
+	var kind *json.UnmarshalTypeError
+	var refused *gateway.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &refused):
+		return refused
+	case errors.As(err, &kind):
+		return gateway.Invalid(orBody(kind.Field), fmt.Sprintf("Found a %s where %s is expected.", kind.Value, describe(kind.Type)))
+	}
+	if field, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		if name, err := strconv.Unquote(field); err == nil {
+			return gateway.Invalid(name, "There is no such field.")
+		}
+	}
+	return gateway.Invalid("body", "It is not valid JSON for this call: "+strings.TrimPrefix(err.Error(), "json: ")+".")
+}
+
+func orBody(field string) string {
+	if field == "" {
+		return "body"
+	}
+	return field
+}
+
+func describe(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Int, reflect.Int64, reflect.Uint32:
+		return "a whole number"
+	case reflect.String:
+		return "a text"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice:
+		return "a list"
+	}
+	return "an object"
+}
+
+// page reads limit and after.
+func (c *call) page() (gateway.Page, error) {
+	p := gateway.Page{Limit: 50, After: c.r.URL.Query().Get("after")}
+	if s := c.r.URL.Query().Get("limit"); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 1 || n > 100 {
+			return p, gateway.Invalid("limit", "Use a whole number from 1 to 100.")
+		}
+		p.Limit = n
+	}
+	return p, nil
+}
+
+// pathID reads an id from the path.
+func (c *call) pathID(name string, missing gateway.Reason) (gateway.ID, error) {
+	id, err := gateway.ParseID(c.r.PathValue(name))
+	if err != nil {
+		return id, &gateway.Error{Reason: missing, Field: name}
+	}
+	return id, nil
+}

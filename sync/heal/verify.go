@@ -1,0 +1,121 @@
+package heal
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"admitone/gateway"
+	"admitone/lua"
+	"admitone/sync/ledger"
+)
+
+// verifyRounds is how often what differs is looked at again while traffic runs.
+const verifyRounds = 10
+
+// Verify compares a launch in Redis and in Postgres, row by row, while traffic
+// runs. Redis is ahead by what the syncer has not copied yet: so what differs
+// is looked at again once Postgres has come as far as Redis was, and it counts
+// if Redis held the same before and after.
+func (h *Healer) Verify(ctx context.Context, launch string) (gateway.VerifyReport, error) {
+	report := gateway.VerifyReport{Launch: launch}
+	if _, ok, err := h.Ledger.Position(ctx, launch); err != nil || !ok {
+		if err == nil {
+			err = gateway.Refuse(gateway.LaunchUnknown)
+		}
+		return report, err
+	}
+	var suspects []lua.Suspect
+	for round := range verifyRounds {
+		c, err := h.store.Compare(ctx, launch, suspects)
+		if err != nil {
+			return report, err
+		}
+		if err := h.caughtUp(ctx, launch); err != nil {
+			return report, err
+		}
+		s := ledger.Selection{Only: round > 0}
+		for _, one := range suspects {
+			if one.Code != "" {
+				s.Codes = append(s.Codes, one.Code)
+			}
+			if one.Redemption != (gateway.ID{}) {
+				s.Redemptions = append(s.Redemptions, one.Redemption)
+			}
+		}
+		if err := h.Ledger.Dump(ctx, launch, s, c); err != nil {
+			return report, err
+		}
+		report.Position = c.Position
+		if round == 0 {
+			report.Campaigns, report.Codes, report.Redemptions = c.Counted.Campaigns, c.Counted.Codes, c.Counted.Redemptions
+			if err := h.count(ctx, launch, c, &report); err != nil {
+				return report, err
+			}
+		}
+		suspects = suspects[:0]
+		for _, one := range c.Suspects {
+			if one.Moving {
+				suspects = append(suspects, one)
+			} else {
+				report.Differ(one.Kind, one.Key, one.Redis, one.Postgres)
+			}
+		}
+		if len(suspects) == 0 {
+			break
+		}
+	}
+	report.Moving = len(suspects)
+	return report, nil
+}
+
+// count compares how many rows there are, so that what only Redis holds is
+// found too. Under traffic the numbers move, and only more rows in Redis than
+// the journal can still bring to Postgres are a difference.
+func (h *Healer) count(ctx context.Context, launch string, c *lua.Compare, report *gateway.VerifyReport) error {
+	codes, redemptions, err := c.Count(ctx)
+	if err != nil {
+		return err
+	}
+	at, _, err := h.store.Peek(ctx, launch)
+	if err != nil {
+		return err
+	}
+	if at.Seq != c.Position {
+		return nil // traffic runs: a count later than the reading says nothing
+	}
+	for _, n := range []struct {
+		kind            string
+		redis, postgres int
+	}{{"code", codes, c.Counted.Codes}, {"redemption", redemptions, c.Counted.Redemptions}} {
+		if n.redis != n.postgres {
+			report.Differ(n.kind, "count", strconv.Itoa(n.redis), strconv.Itoa(n.postgres))
+		}
+	}
+	return nil
+}
+
+// catchUp bounds how long a verification waits for the syncer.
+const catchUp = 30 * time.Second
+
+// caughtUp waits until Postgres holds what Redis holds now.
+func (h *Healer) caughtUp(ctx context.Context, launch string) error {
+	at, _, err := h.store.Peek(ctx, launch)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, catchUp)
+	defer cancel()
+	for {
+		stored, _, err := h.Ledger.Position(ctx, launch)
+		if err == nil && stored.Seq >= at.Seq {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return &gateway.Error{Reason: gateway.Unavailable, RetryAfter: time.Second, Detail: fmt.Sprintf("Postgres is behind Redis (position %d of %d) and does not catch up; is a syncer running?", stored.Seq, at.Seq)}
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
