@@ -1,0 +1,173 @@
+package edge
+
+import (
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/valyala/fastjson"
+
+	"admitone/gateway"
+)
+
+// The fields of request bodies. All of them are texts.
+const (
+	fCode = iota
+	fSubject
+	fEmail
+	fName
+	fSource
+	fMode
+	fIP
+	fieldCount
+)
+
+var fieldNames = [fieldCount]string{"code", "subject", "email", "name", "source", "mode", "ip"}
+
+// maxBytes bounds each field, in bytes. A name is bounded in characters
+// besides.
+var maxBytes = [fieldCount]int{fCode: gateway.MaxCodeInput, fSubject: 200, fEmail: 254, fName: 4 * maxName, fSource: 50, fMode: 6, fIP: 45}
+
+const maxName = 100 // characters
+
+// body is a decoded request: its fields, and which of them were given.
+type body struct {
+	value [fieldCount]string
+	has   uint8
+}
+
+func (b *body) given(field int) bool { return b.has&(1<<field) != 0 }
+
+// decode reads a body that may hold the allowed fields (a set of bits) and
+// nothing else. The fields share one copy, so they outlive the request.
+// The error is an invalid_request that names the field at fault.
+func decode(p *fastjson.Parser, document []byte, allowed uint8) (body, *gateway.Error) {
+	if err := checkText(document); err != nil {
+		return body{}, err
+	}
+	v, err := p.ParseBytes(document)
+	if err != nil {
+		return body{}, gateway.Invalid("", "Send a body that is valid JSON.")
+	}
+	if v.Type() != fastjson.TypeObject {
+		return body{}, gateway.Invalid("", "Send a JSON object.")
+	}
+	var (
+		raw   [fieldCount][]byte
+		has   uint8
+		wrong *gateway.Error
+	)
+	v.GetObject().Visit(func(name []byte, v *fastjson.Value) {
+		if wrong != nil {
+			return
+		}
+		field := fieldNamed(name, allowed)
+		if field < 0 {
+			wrong = unknownField(name, allowed)
+			return
+		}
+		if has&(1<<field) != 0 {
+			wrong = gateway.Invalid(fieldNames[field], "Give this field once.")
+			return
+		}
+		has |= 1 << field
+		if v.Type() != fastjson.TypeString {
+			wrong = gateway.Invalid(fieldNames[field], "Use a text, in quotes; leave the field out if there is none.")
+			return
+		}
+		raw[field] = v.GetStringBytes()
+		wrong = checkField(field, raw[field])
+	})
+	if wrong != nil {
+		return body{}, wrong
+	}
+	b := body{has: has}
+	buffer := make([]byte, 0, 256)
+	for _, value := range raw {
+		buffer = append(buffer, value...)
+	}
+	copied := string(buffer)
+	for field, value := range raw {
+		b.value[field], copied = copied[:len(value)], copied[len(value):]
+	}
+	return b, nil
+}
+
+func fieldNamed(name []byte, allowed uint8) int {
+	for field, known := range fieldNames {
+		if allowed&(1<<field) != 0 && string(name) == known {
+			return field
+		}
+	}
+	return -1
+}
+
+// checkField bounds a field's value, whatever it means.
+func checkField(field int, value []byte) *gateway.Error {
+	if len(value) > maxBytes[field] || field == fName && utf8.RuneCount(value) > maxName {
+		unit := " bytes."
+		most := maxBytes[field]
+		if field == fName {
+			unit, most = " characters.", maxName
+		}
+		return gateway.Invalid(fieldNames[field], "Use at most "+strconv.Itoa(most)+unit)
+	}
+	for rest := value; len(rest) > 0; {
+		r, size := utf8.DecodeRune(rest)
+		if unprintable(r) {
+			return gateway.Invalid(fieldNames[field], "Leave out control characters.")
+		}
+		rest = rest[size:]
+	}
+	return nil
+}
+
+// unprintable is what no field may hold: control characters, line separators,
+// and what turns the direction of the text around it.
+func unprintable(r rune) bool {
+	if r < utf8.RuneSelf {
+		return r < ' ' || r == 0x7f
+	}
+	return unicode.IsControl(r) || r == 0x2028 || r == 0x2029 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
+}
+
+// unknownField names the field, and the nearest one that exists.
+func unknownField(name []byte, allowed uint8) *gateway.Error {
+	if len(name) > 40 || strings.ContainsFunc(string(name), unprintable) {
+		return gateway.Invalid("", "There is a field that this call does not know.")
+	}
+	best, distance := "", 3 // further away it is another word
+	for field, known := range fieldNames {
+		if allowed&(1<<field) == 0 {
+			continue
+		}
+		if d := edits(string(name), known); d < min(distance, len(known)) {
+			best, distance = known, d
+		}
+	}
+	if best == "" {
+		return gateway.Invalid(string(name), "This call does not know this field.")
+	}
+	return gateway.Invalid(string(name), `This call does not know this field. Did you mean "`+best+`"?`)
+}
+
+// edits is the Levenshtein distance of two short words.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i]|0x20 == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(diagonal+cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,157 @@
+package edge
+
+import (
+	"context"
+
+	"github.com/valyala/fasthttp"
+
+	"admitone/gateway"
+)
+
+const redeemFields = 1<<fCode | 1<<fSubject | 1<<fEmail | 1<<fName | 1<<fSource | 1<<fMode | 1<<fIP
+
+// redeem answers POST /v1/launches/{l}/redemptions.
+func (q *request) redeem() error {
+	if err := q.openLaunch(); err != nil {
+		return err
+	}
+	if err := q.authorizeServer(); err != nil {
+		return err
+	}
+	b, err := q.body(redeemFields)
+	if err != nil {
+		return err
+	}
+	durability, err := q.durability()
+	if err != nil {
+		return err
+	}
+	if err := q.readRedeem(&b); err != nil {
+		return err
+	}
+	r, err := q.server.config.Store.Redeem(q.server.running, q.launch.Name, &q.ask)
+	if err != nil {
+		return err
+	}
+	receipt, late := q.receipt(durability, r.Position, r.Replayed)
+	// A stranger who names the same subject and code is answered the same
+	// redemption, but gets no token to speak for its subject.
+	token := ""
+	if r.Proven || q.key != nil {
+		token = q.server.config.Keyring.MemberToken(q.launch.Name, q.ask.Subject, q.server.now())
+	}
+	q.out = q.appendRedemption(q.out[:0], &r, q.ask.Subject, token, receipt)
+	if r.Replayed {
+		q.outcome = outcomeReplayed
+	}
+	switch {
+	case late:
+		q.send(fasthttp.StatusAccepted)
+	case r.Replayed:
+		q.send(fasthttp.StatusOK)
+	default:
+		q.send(fasthttp.StatusCreated)
+	}
+	return nil
+}
+
+// readRedeem fills q.ask.
+func (q *request) readRedeem(b *body) (err error) {
+	q.ask = gateway.Redeem{Name: b.value[fName], Source: b.value[fSource]}
+	if q.ask.Address, err = q.counted(b); err != nil {
+		return err
+	}
+	switch b.value[fMode] {
+	case "commit":
+	case "hold":
+		q.ask.Mode = gateway.Hold
+	default:
+		if b.given(fMode) {
+			return gateway.Invalid("mode", `Use "commit" or "hold".`)
+		}
+	}
+	for _, c := range []byte(q.ask.Source) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' && c != '-' {
+			return gateway.Invalid("source", "Use a–z, 0–9, _ and - only.")
+		}
+	}
+	if q.ask.Proof, err = q.proof(); err != nil {
+		return err
+	}
+	who, mail, refusal := identify(&q.launch.Policy, b.value[fSubject], b.value[fEmail], b.given(fSubject), b.given(fEmail))
+	if refusal != nil {
+		return refusal
+	}
+	q.ask.Subject, q.ask.Email = who, mail
+	if b.given(fCode) {
+		q.ask.Code, err = readCode(b.value[fCode])
+		return err
+	}
+	if q.ask.Code = q.attributed(); q.ask.Code == "" {
+		return gateway.Invalid("code", "Give a code, or follow an invitation link first.")
+	}
+	return nil
+}
+
+func readCode(s string) (gateway.Code, error) {
+	code, err := gateway.ReadCode(s)
+	if err != nil {
+		return "", gateway.Invalid("code", err.Error())
+	}
+	return code, nil
+}
+
+// proof is the Idempotency-Key, with or without the quotes of a structured
+// field; "" if there is none.
+func (q *request) proof() (string, error) {
+	p := q.head.proof
+	if p == nil {
+		return "", nil
+	}
+	if len(p) >= 2 && p[0] == '"' && p[len(p)-1] == '"' {
+		p = p[1 : len(p)-1]
+	}
+	if !safe(p, "._~:+/=-") {
+		return "", gateway.Invalid("Idempotency-Key", "Use 1 to 64 letters, digits and . _ ~ : + / = -.")
+	}
+	return string(p), nil
+}
+
+// durability is what the answer has to wait for: what the policy says, or more
+// if the request asks for it, never less.
+func (q *request) durability() (gateway.Durability, error) {
+	wanted := gateway.DurabilityAccepted
+	switch ack := q.head.ack; {
+	case fold(ack, "persisted"):
+		wanted = gateway.DurabilityPersisted
+	case ack != nil && !fold(ack, "accepted"):
+		return "", gateway.Invalid("Admit-Ack", "Use accepted or persisted.")
+	}
+	if q.launch.Policy.Ack == gateway.DurabilityPersisted {
+		wanted = gateway.DurabilityPersisted
+	}
+	return wanted, nil
+}
+
+// receipt waits for the durability wanted, and tells which one was reached and
+// whether the wait ran out. What was decided earlier may be in Postgres by now,
+// whatever was asked for.
+func (q *request) receipt(wanted gateway.Durability, position uint64, earlier bool) (r receipt, late bool) {
+	r = receipt{gateway.DurabilityAccepted, position}
+	if wanted == gateway.DurabilityAccepted && !earlier {
+		return r, false
+	}
+	persisted := q.server.config.Persisted
+	if persisted.Position(q.launch.Name) < position {
+		if wanted == gateway.DurabilityAccepted {
+			return r, false
+		}
+		ctx, cancel := context.WithTimeout(q.server.running, q.server.config.PersistWait)
+		defer cancel()
+		if persisted.Wait(ctx, q.launch.Name, position) != nil {
+			return r, true
+		}
+	}
+	r.durability = gateway.DurabilityPersisted
+	return r, false
+}

@@ -1,0 +1,100 @@
+package edge
+
+import (
+	"bytes"
+
+	"admitone/gateway"
+)
+
+// route is one line of the public API.
+type route uint8
+
+// The routes.
+const (
+	routeOther route = iota // nothing is there
+	routeRedeem
+	routeRedemption
+	routeConfirm
+	routeRelease
+	routeValidate
+	routeOpen
+	routeCount
+)
+
+// routes says for each route its name in metrics and the methods it takes.
+var routes = [routeCount]struct{ name, allow string }{
+	routeOther:      {"other", ""},
+	routeRedeem:     {"redeem", "POST"},
+	routeRedemption: {"redemption", "GET"},
+	routeConfirm:    {"confirm", "POST"},
+	routeRelease:    {"release", "POST"},
+	routeValidate:   {"validate", "POST"},
+	routeOpen:       {"open", "GET, HEAD"},
+}
+
+// answer runs the handler of a route.
+func (q *request) answer() error {
+	switch q.route {
+	case routeRedeem:
+		return q.redeem() // /v1/launches/{l}/redemptions
+	case routeRedemption:
+		return q.redemption() // /v1/launches/{l}/redemptions/{id}
+	case routeConfirm:
+		return q.confirm() // /v1/launches/{l}/redemptions/{id}/confirm
+	case routeRelease:
+		return q.release() // /v1/launches/{l}/redemptions/{id}/release
+	case routeValidate:
+		return q.validate() // /v1/launches/{l}/validations
+	case routeOpen:
+		return q.open() // /i/{l}/{code}
+	}
+	return gateway.Refuse(gateway.NotFound)
+}
+
+// allows reports whether the route takes the method.
+func (r route) allows(method []byte) bool {
+	switch string(method) {
+	case "POST":
+		return routes[r].allow == "POST"
+	case "GET":
+		return routes[r].allow == "GET" || routes[r].allow == "GET, HEAD"
+	case "HEAD":
+		return routes[r].allow == "GET, HEAD"
+	}
+	return false
+}
+
+// find reads the target of a request. It is taken as it was sent: no dots are
+// resolved and no slashes merged, so there is one way to name a thing.
+func find(target []byte) (r route, launch, param []byte) {
+	path, _, _ := bytes.Cut(target, []byte("?"))
+	var seg [6][]byte
+	n := 0
+	for rest := path; len(rest) > 0 && rest[0] == '/'; n++ {
+		if n == len(seg) {
+			return routeOther, nil, nil
+		}
+		rest = rest[1:]
+		end := bytes.IndexByte(rest, '/')
+		if end < 0 {
+			end = len(rest)
+		}
+		seg[n], rest = rest[:end], rest[end:]
+	}
+	api := n >= 4 && string(seg[0]) == "v1" && string(seg[1]) == "launches"
+	switch {
+	case n == 3 && string(seg[0]) == "i":
+		return routeOpen, seg[1], seg[2]
+	case n == 4 && api && string(seg[3]) == "redemptions":
+		return routeRedeem, seg[2], nil
+	case n == 5 && api && string(seg[3]) == "redemptions":
+		return routeRedemption, seg[2], seg[4]
+	case n == 6 && api && string(seg[3]) == "redemptions" && string(seg[5]) == "confirm":
+		return routeConfirm, seg[2], seg[4]
+	case n == 6 && api && string(seg[3]) == "redemptions" && string(seg[5]) == "release":
+		return routeRelease, seg[2], seg[4]
+	case n == 4 && api && string(seg[3]) == "validations":
+		return routeValidate, seg[2], nil
+	}
+	return routeOther, nil, nil
+}
