@@ -50,10 +50,10 @@ const maxFields = 64
 // in another way, and so lets a request hide in the body of the one before
 // (request smuggling): Content-Length and Transfer-Encoding together, folded
 // lines, bodies of GET and HEAD, header blocks that end in bare line feeds,
-// names with spaces in them. (Control characters in values it refuses itself.)
-// Versions 1.75 to 1.77 refuse most of this but do
-// not resolve here; the checks below may go when they do. RawHeaders is a copy
-// made before fasthttp's parser writes into its buffer.
+// names with spaces in them. Versions 1.75 to 1.77 refuse most of this but do
+// not resolve here; the checks below may go when they do. Control characters
+// in values it refuses itself. RawHeaders is a copy made before fasthttp's
+// parser writes into its buffer.
 func (h *head) read(r *fasthttp.RequestHeader) *gateway.Error {
 	h.reset()
 	if p := r.Protocol(); string(p) != "HTTP/1.1" && string(p) != "HTTP/1.0" {
