@@ -1,0 +1,46 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"admitone/gateway"
+)
+
+// NewKey is an API key with its secret, which is told once.
+type NewKey struct {
+	gateway.APIKey
+	Secret string `json:"secret"`
+}
+
+// CreateKey makes an API key. A launch of "" is all launches, a zero time no
+// expiry. It is never sent twice: a secret that got lost is revoked.
+func (c *Client) CreateKey(ctx context.Context, name string, scopes []gateway.Scope, launch string, expires time.Time) (NewKey, error) {
+	q := request{method: http.MethodPost, base: c.private, path: "/admin/v1/keys"}
+	err := q.json(struct {
+		Name      string          `json:"name"`
+		Scopes    []gateway.Scope `json:"scopes"`
+		Launch    string          `json:"launch,omitempty"`
+		ExpiresAt time.Time       `json:"expires_at,omitzero"`
+	}{name, scopes, launch, expires})
+	if err != nil {
+		return NewKey{}, err
+	}
+	var k NewKey
+	_, err = c.call(ctx, q, &k)
+	return k, err
+}
+
+// Keys lists the API keys, without their secrets.
+func (c *Client) Keys(ctx context.Context) ([]gateway.APIKey, error) {
+	var list List[gateway.APIKey]
+	err := c.get(ctx, "/admin/v1/keys", nil, &list)
+	return list.Data, err
+}
+
+// RevokeKey ends an API key.
+func (c *Client) RevokeKey(ctx context.Context, id gateway.ID) error {
+	_, err := c.call(ctx, request{method: http.MethodDelete, base: c.private, path: path("/admin/v1/keys", id.String()), repeatable: true}, nil)
+	return err
+}

@@ -1,0 +1,147 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"admitone/gateway"
+)
+
+// The content types of a policy document.
+const (
+	JSON = "application/json"
+	YAML = "application/yaml"
+)
+
+// Launch is a launch as the admin API shows it. A list of launches leaves the
+// campaigns out.
+type Launch struct {
+	Name      string              `json:"name"`
+	Version   uint64              `json:"version"`
+	Open      bool                `json:"open"`
+	Policy    gateway.Policy      `json:"policy"`
+	Campaigns []*gateway.Campaign `json:"campaigns"`
+}
+
+// List is a page of rows. Next is the cursor of the page behind it, "" for the
+// last.
+type List[T any] struct {
+	Data    []T    `json:"data"`
+	HasMore bool   `json:"has_more"`
+	Next    string `json:"next"`
+}
+
+const launchesPath = "/admin/v1/launches"
+
+func (c *Client) privatePath(launch string, parts ...string) string {
+	return path(launchesPath, append([]string{launch}, parts...)...)
+}
+
+// get reads something of the private listener.
+func (c *Client) get(ctx context.Context, path string, query url.Values, out any) error {
+	_, err := c.call(ctx, request{method: http.MethodGet, base: c.private, path: path, query: query, repeatable: true}, out)
+	return err
+}
+
+// put changes something of the private listener to a state that sending it
+// twice does not change further.
+func (c *Client) put(ctx context.Context, path string, in, out any) error {
+	q := request{method: http.MethodPost, base: c.private, path: path, repeatable: true}
+	if err := q.json(in); err != nil {
+		return err
+	}
+	_, err := c.call(ctx, q, out)
+	return err
+}
+
+// note is the body of a change that says why.
+type note struct {
+	Note string `json:"note,omitempty"`
+}
+
+// CreateLaunch makes a launch of a policy document, JSON or YAML.
+func (c *Client) CreateLaunch(ctx context.Context, contentType string, document []byte) (Launch, error) {
+	var l Launch
+	_, err := c.call(ctx, request{
+		method: http.MethodPost, base: c.private, path: launchesPath, contentType: contentType, body: document,
+	}, &l)
+	return l, err
+}
+
+// Launches lists the launches.
+func (c *Client) Launches(ctx context.Context) ([]Launch, error) {
+	var list List[Launch]
+	err := c.get(ctx, launchesPath, nil, &list)
+	return list.Data, err
+}
+
+// Launch reads a launch.
+func (c *Client) Launch(ctx context.Context, launch string) (Launch, error) {
+	var l Launch
+	err := c.get(ctx, c.privatePath(launch), nil, &l)
+	return l, err
+}
+
+// Policy reads a launch's policy, and the version of the launch that it is of.
+func (c *Client) Policy(ctx context.Context, launch string) (p gateway.Policy, version uint64, err error) {
+	response, err := c.call(ctx, request{method: http.MethodGet, base: c.private, path: c.privatePath(launch, "policy"), repeatable: true}, &p)
+	if err != nil {
+		return p, 0, err
+	}
+	return p, versionOf(response), nil
+}
+
+func versionOf(response *http.Response) uint64 {
+	version, _ := strconv.ParseUint(strings.Trim(response.Header.Get("ETag"), `"`), 10, 64)
+	return version
+}
+
+// PutPolicy replaces a launch's policy. With a version other than 0 it returns
+// conflict when somebody changed the launch since that version was read.
+func (c *Client) PutPolicy(ctx context.Context, launch, contentType string, document []byte, version uint64) (p gateway.Policy, now uint64, err error) {
+	q := request{
+		method: http.MethodPut, base: c.private, path: c.privatePath(launch, "policy"), contentType: contentType, body: document,
+		repeatable: version == 0, // the second one would meet the change that the first one made
+	}
+	if version != 0 {
+		q.set("If-Match", `"`+strconv.FormatUint(version, 10)+`"`)
+	}
+	response, err := c.call(ctx, q, &p)
+	if err != nil {
+		return p, 0, err
+	}
+	return p, versionOf(response), nil
+}
+
+// CheckPolicy says what a policy document would come to, without putting it:
+// its fields with all defaults. With create set it is checked for a launch that
+// does not exist yet.
+func (c *Client) CheckPolicy(ctx context.Context, launch, contentType string, document []byte, create bool) (gateway.Policy, error) {
+	q := request{
+		method: http.MethodPut, base: c.private, path: c.privatePath(launch, "policy"), query: url.Values{"dry_run": {"true"}},
+		contentType: contentType, body: document, repeatable: true,
+	}
+	if create {
+		q.method, q.path = http.MethodPost, launchesPath
+	}
+	var out struct{ Policy gateway.Policy }
+	_, err := c.call(ctx, q, &out)
+	return out.Policy, err
+}
+
+// OpenLaunch lets redemptions in; why is for the audit trail.
+func (c *Client) OpenLaunch(ctx context.Context, launch, why string) (Launch, error) {
+	var l Launch
+	err := c.put(ctx, c.privatePath(launch, "open"), note{why}, &l)
+	return l, err
+}
+
+// CloseLaunch refuses redemptions until it is opened.
+func (c *Client) CloseLaunch(ctx context.Context, launch, why string) (Launch, error) {
+	var l Launch
+	err := c.put(ctx, c.privatePath(launch, "close"), note{why}, &l)
+	return l, err
+}

@@ -1,0 +1,120 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"admitone/gateway"
+)
+
+// RedemptionNow is a redemption as Redis knows it, for operators.
+type RedemptionNow struct {
+	ID        gateway.ID     `json:"id"`
+	Status    gateway.Status `json:"status"`
+	Code      string         `json:"code"`
+	Campaign  string         `json:"campaign"`
+	At        time.Time      `json:"created_at"`
+	ExpiresAt time.Time      `json:"expires_at,omitzero"`
+	Position  uint64         `json:"position"`
+}
+
+// Redemptions lists redemptions, newest first, as Postgres knows them.
+func (c *Client) Redemptions(ctx context.Context, launch string, f gateway.RedemptionFilter, p gateway.Page) (List[gateway.RedemptionRow], error) {
+	q := pageQuery(p)
+	for name, value := range map[string]string{"campaign": f.Campaign, "subject": f.Subject, "code": string(f.Code), "status": string(f.Status)} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	var list List[gateway.RedemptionRow]
+	err := c.get(ctx, c.privatePath(launch, "redemptions"), q, &list)
+	return list, err
+}
+
+// RedemptionNow reads a redemption on the private listener.
+func (c *Client) RedemptionNow(ctx context.Context, launch string, id gateway.ID) (RedemptionNow, error) {
+	var r RedemptionNow
+	err := c.get(ctx, c.privatePath(launch, "redemptions", id.String()), nil, &r)
+	return r, err
+}
+
+// Rollback takes a committed redemption back; why is for the audit trail.
+func (c *Client) Rollback(ctx context.Context, launch string, id gateway.ID, why string) (RedemptionNow, error) {
+	var r RedemptionNow
+	err := c.put(ctx, c.privatePath(launch, "redemptions", id.String(), "rollback"), note{why}, &r)
+	return r, err
+}
+
+// Stats are a launch's figures.
+func (c *Client) Stats(ctx context.Context, launch string) (gateway.Stats, error) {
+	var s gateway.Stats
+	err := c.get(ctx, c.privatePath(launch, "stats"), nil, &s)
+	return s, err
+}
+
+// Events lists what operators did to a launch, newest first.
+func (c *Client) Events(ctx context.Context, launch string, p gateway.Page) (List[gateway.AuditEvent], error) {
+	var list List[gateway.AuditEvent]
+	err := c.get(ctx, c.privatePath(launch, "events"), pageQuery(p), &list)
+	return list, err
+}
+
+// Conflicts lists what Postgres' constraints refused.
+func (c *Client) Conflicts(ctx context.Context, launch string) ([]gateway.ConflictRow, error) {
+	var list List[gateway.ConflictRow]
+	err := c.get(ctx, c.privatePath(launch, "conflicts"), nil, &list)
+	return list.Data, err
+}
+
+// Parked lists journal records that could not be applied.
+func (c *Client) Parked(ctx context.Context, launch string) ([]gateway.ParkedRow, error) {
+	var list List[gateway.ParkedRow]
+	err := c.get(ctx, c.privatePath(launch, "parked"), nil, &list)
+	return list.Data, err
+}
+
+// Position is how far a launch's journal is, in Redis and in Postgres.
+func (c *Client) Position(ctx context.Context, launch string) (gateway.Position, error) {
+	var p gateway.Position
+	err := c.get(ctx, c.privatePath(launch, "position"), nil, &p)
+	return p, err
+}
+
+// Verify compares a launch in Redis and in Postgres.
+func (c *Client) Verify(ctx context.Context, launch string) (gateway.VerifyReport, error) {
+	var r gateway.VerifyReport
+	err := c.put(ctx, c.privatePath(launch, "verify"), struct{}{}, &r)
+	return r, err
+}
+
+// Readiness is what /readyz says.
+type Readiness struct {
+	Ready    bool     `json:"-"`
+	Status   string   `json:"status"`
+	Reasons  []string `json:"reasons"`  // why the gateway should get no traffic
+	Warnings []string `json:"warnings"` // what an operator should know all the same
+}
+
+// Ready asks whether the gateway should get traffic. Not to be ready is no
+// error.
+func (c *Client) Ready(ctx context.Context) (Readiness, error) {
+	var r Readiness
+	if c.private == "" {
+		return r, errNoPrivate
+	}
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, c.private+"/readyz", nil)
+	if err != nil {
+		return r, errNoPrivate
+	}
+	response, err := c.http.Do(q)
+	if err != nil {
+		return r, quiet(err)
+	}
+	defer finish(response)
+	r.Ready = response.StatusCode == http.StatusOK
+	return r, decode(response.Body, &r)
+}
+
+var errNoPrivate = errors.New("client: no valid URL was given for the private listener")
