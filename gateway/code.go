@@ -1,9 +1,7 @@
 package gateway
 
 import (
-	"errors"
 	"log/slog"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -17,22 +15,28 @@ const (
 	MaxCodeInput = 128
 )
 
-var (
-	errCodeLong  = errors.New("Use a code of at most 64 letters and digits.")
-	errCodeEmpty = errors.New("Use a code of at least one letter or digit.")
-	errCodeChars = errors.New("Use letters, digits, spaces and hyphens only.")
+// sentence is an error that a person reads as it stands.
+type sentence string
+
+func (s sentence) Error() string { return string(s) }
+
+const (
+	errCodeLong  sentence = "Use a code of at most 64 letters and digits."
+	errCodeEmpty sentence = "Use a code of at least one letter or digit."
+	errCodeChars sentence = "Use letters, digits, spaces and hyphens only."
 )
 
 // ReadCode folds what was typed: case, spaces, hyphens and underscores do not
-// count, O is read as 0, I and L as 1. It does not allocate for a code that is
-// canonical already.
+// count, O is read as 0, I and L as 1. Its errors name the remedy and never show
+// what was typed. It does not allocate for a code that is canonical already, and
+// once otherwise.
 func ReadCode(s string) (Code, error) {
 	if len(s) > MaxCodeInput {
 		return "", errCodeLong
 	}
 	canonical := len(s) > 0 && len(s) <= MaxCode
 	for i := 0; canonical && i < len(s); i++ {
-		canonical = fold(s[i]) == s[i]
+		canonical = s[i] != 0 && fold(s[i]) == s[i] // 0 is fold's word for unfit
 	}
 	if canonical {
 		return Code(s), nil
@@ -77,10 +81,11 @@ func fold(c byte) byte {
 	return 0
 }
 
-// LogValue keeps codes out of logs: they are secrets.
+// LogValue keeps codes out of logs: they are secrets. Two characters of a long
+// one are enough to tell a campaign's prefix.
 func (c Code) LogValue() slog.Value {
 	if len(c) < 8 {
 		return slog.StringValue("[code]")
 	}
-	return slog.StringValue(string(c[:2]) + strings.Repeat("·", 6))
+	return slog.StringValue(string(c[:2]) + "…")
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -22,11 +23,15 @@ type formatPart struct {
 	length  int    // of campaign and random
 }
 
+// maxFormat is the longest code template, in bytes, with its fields or with
+// their values: what it writes can always be typed in again (MaxCodeInput).
+const maxFormat = 100
+
 // ParseFormat reads a code template.
 func ParseFormat(s string) (Format, error) {
 	var f Format
-	if len(s) > 100 {
-		return f, fmt.Errorf("use a code template of at most 100 characters")
+	if len(s) > maxFormat {
+		return f, fmt.Errorf("use a code template of at most %d characters", maxFormat)
 	}
 	randoms, rest := 0, s
 	for rest != "" {
@@ -85,9 +90,17 @@ func notLiteral(r rune) bool {
 // FormatValues are what a campaign puts into a Format's fields.
 type FormatValues struct{ Prefix, Period, Campaign string }
 
-// Bind fixes all fields but the random one. Its error names the value that is
-// missing or unfit.
+// Bind fixes all fields but the random one. Its error, an invalid_request, names
+// the value that is missing or unfit, or the format if codes would be too long.
 func (f Format) Bind(v FormatValues) (Template, error) {
+	t, err := f.bind(v)
+	if err == errFormatLong {
+		return t, Invalid("format", err.Error())
+	}
+	return t, err
+}
+
+func (f Format) bind(v FormatValues) (Template, error) {
 	var t Template
 	into := &t.before
 	for _, p := range f.parts {
@@ -110,8 +123,8 @@ func (f Format) Bind(v FormatValues) (Template, error) {
 			into = &t.after
 			continue
 		}
-		if p.field != "" && (text == "" || strings.ContainsFunc(text, notLiteral)) {
-			return t, Invalid(p.field, "The code template needs it: use letters, digits and hyphens.")
+		if p.field != "" && (strings.Trim(text, "-") == "" || strings.ContainsFunc(text, notLiteral)) {
+			return Template{}, Invalid(p.field, "The code template needs it: use letters, digits and hyphens.")
 		}
 		*into += text
 	}
@@ -136,7 +149,7 @@ func ParseTemplate(s string) (Template, error) {
 			return Template{}, fmt.Errorf("the code template still has the field {%s}", p.field)
 		}
 	}
-	return f.Bind(FormatValues{})
+	return f.bind(FormatValues{})
 }
 
 func (t Template) folded() (Template, error) {
@@ -149,14 +162,25 @@ func (t Template) folded() (Template, error) {
 		}
 		c, err := ReadCode(side.text)
 		if err != nil {
-			return t, err
+			return Template{}, errFormatLong
 		}
 		*side.folded = string(c)
 	}
-	if len(t.foldedBefore)+t.random+len(t.foldedAfter) > MaxCode {
-		return t, fmt.Errorf("a code of this template would be longer than %d characters", MaxCode)
+	if t.length() > MaxCode || len(t.String()) > maxFormat {
+		return Template{}, errFormatLong
 	}
 	return t, nil
+}
+
+const errFormatLong sentence = "Use a shorter code template: it makes codes of more than 64 letters and digits, or is itself longer than 100 characters."
+
+// length is how many characters a code of the template has, in canonical form.
+func (t Template) length() int { return len(t.foldedBefore) + t.random + len(t.foldedAfter) }
+
+// fits reports whether a code has the template's length and literals.
+func (t Template) fits(c Code) bool {
+	return t.random > 0 && len(c) == t.length() &&
+		strings.HasPrefix(string(c), t.foldedBefore) && strings.HasSuffix(string(c), t.foldedAfter)
 }
 
 // String is the template as text: "LPS-2024Q3-{random:8}".
@@ -172,8 +196,7 @@ func (t Template) Random() int { return t.random }
 // template as its canonical text.
 func (t Template) Display(c Code) string {
 	s := string(c)
-	if t.before == t.foldedBefore && t.after == t.foldedAfter || len(s) != len(t.foldedBefore)+t.random+len(t.foldedAfter) ||
-		!strings.HasPrefix(s, t.foldedBefore) || !strings.HasSuffix(s, t.foldedAfter) {
+	if t.before == t.foldedBefore && t.after == t.foldedAfter || !t.fits(c) {
 		return s
 	}
 	return t.before + s[len(t.foldedBefore):len(s)-len(t.foldedAfter)] + t.after
@@ -182,8 +205,9 @@ func (t Template) Display(c Code) string {
 // Alphabet is Crockford's base32: no I, L, O or U.
 const Alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
-// Checker makes the two check characters of a generated code, keyed by the
-// deployment's secret: without it nobody can tell a generated code from junk.
+// Checker makes the two check characters of a generated code, of Alphabet and
+// keyed by the deployment's secret: without it nobody can tell a generated code
+// from junk. body is the canonical code without them.
 type Checker interface {
 	Check(launch, body string) [2]byte
 }
@@ -197,7 +221,8 @@ func (t Template) Generate(c Checker, launch string) Code {
 }
 
 // Nth makes the n-th code of a key: the same one again whenever it is asked, so
-// that a minting which was interrupted goes on where it stopped.
+// that a minting which was interrupted goes on where it stopped. Whoever knows
+// the key knows the codes: it has to be a secret (keyring.MintKey), not an id.
 func (t Template) Nth(c Checker, launch string, key []byte, n uint64) Code {
 	mac := hmac.New(sha256.New, key)
 	mac.Write(binary.BigEndian.AppendUint64(nil, n))
@@ -207,7 +232,7 @@ func (t Template) Nth(c Checker, launch string, key []byte, n uint64) Code {
 func (t Template) build(c Checker, launch string, bits [32]byte) Code {
 	b := make([]byte, 0, MaxCode)
 	b = append(b, t.foldedBefore...)
-	for _, x := range bits[:t.random-2] {
+	for _, x := range bits[:t.random-2] { // 256 is a multiple of 32: no bias
 		b = append(b, Alphabet[x&31])
 	}
 	check := c.Check(launch, string(b)+t.foldedAfter)
@@ -216,15 +241,15 @@ func (t Template) build(c Checker, launch string, bits [32]byte) Code {
 }
 
 // Genuine reports whether a code of the template carries the check characters
-// that Generate would have given it.
+// that Generate would have given it. Imported and chosen codes do not.
 func (t Template) Genuine(c Checker, launch string, code Code) bool {
-	s := string(code)
-	end := len(s) - len(t.foldedAfter)
-	if len(s) != len(t.foldedBefore)+t.random+len(t.foldedAfter) || !strings.HasPrefix(s, t.foldedBefore) || !strings.HasSuffix(s, t.foldedAfter) {
+	if !t.fits(code) {
 		return false
 	}
+	s := string(code)
+	end := len(s) - len(t.foldedAfter)
 	check := c.Check(launch, s[:end-2]+t.foldedAfter)
-	return s[end-2] == check[0] && s[end-1] == check[1]
+	return subtle.ConstantTimeByteEq(s[end-2], check[0])&subtle.ConstantTimeByteEq(s[end-1], check[1]) == 1
 }
 
 // GuessesPerDay is what the entropy guard reckons with: 1,400 addresses that
