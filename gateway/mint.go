@@ -80,8 +80,8 @@ func (m *Minting) Generate(ctx context.Context, n, live int) ([]NewCode, error) 
 
 // Derive mints the codes of a job from the done-th on and tells how far it has
 // come after every chunk. Codes of an earlier attempt are its own.
-func (m *Minting) Derive(ctx context.Context, key []byte, done, n, live int, progress func(done int) error) error {
-	t, expires, err := m.begin(ctx, max(live, n))
+func (m *Minting) Derive(ctx context.Context, key []byte, done, n int, progress func(done int) error) error {
+	t, expires, err := m.begin(ctx, n)
 	if err != nil {
 		return err
 	}

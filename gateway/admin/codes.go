@@ -126,7 +126,7 @@ func (s *server) startJob(c *call, l *gateway.Launch, campaign *gateway.Campaign
 		return err
 	}
 	j := gateway.MintJob{ID: gateway.NewID(time.Now()), Launch: l.Name, Campaign: campaign.Number, Count: count, Actor: c.key.Name, Created: time.Now().UTC()}
-	if err := s.Ledger.CreateJob(c.r.Context(), j); err != nil {
+	if err := s.Queue.Mint(c.r.Context(), j); err != nil {
 		return err
 	}
 	return c.answer(http.StatusAccepted, map[string]any{"job": j})

@@ -42,10 +42,14 @@ type Ledger interface {
 	CreateKey(ctx context.Context, k gateway.APIKey, hash [sha256.Size]byte) error
 	Keys(ctx context.Context) ([]*gateway.APIKey, error)
 	RevokeKey(ctx context.Context, id gateway.ID) error
-	CreateJob(ctx context.Context, j gateway.MintJob) error
 	Job(ctx context.Context, launch string, id gateway.ID) (gateway.MintJob, error)
 	BeginOnce(ctx context.Context, scope, key string, request [sha256.Size]byte) (*ledger.Answered, error)
 	FinishOnce(ctx context.Context, scope, key string, a ledger.Answered) error
+}
+
+// Queue takes mintings that are too large to answer at once.
+type Queue interface {
+	Mint(ctx context.Context, j gateway.MintJob) error
 }
 
 // Verifier compares the two stores.
@@ -58,6 +62,7 @@ type Config struct {
 	Store    Store
 	Ledger   Ledger
 	Verifier Verifier
+	Queue    Queue
 	Keys     *gateway.Keys
 	Checker  gateway.Checker
 	Log      *slog.Logger

@@ -20,12 +20,6 @@ const verifyRounds = 10
 // if Redis held the same before and after.
 func (h *Healer) Verify(ctx context.Context, launch string) (gateway.VerifyReport, error) {
 	report := gateway.VerifyReport{Launch: launch}
-	if _, ok, err := h.Ledger.Position(ctx, launch); err != nil || !ok {
-		if err == nil {
-			err = gateway.Refuse(gateway.LaunchUnknown)
-		}
-		return report, err
-	}
 	var suspects []lua.Suspect
 	for round := range verifyRounds {
 		c, err := h.store.Compare(ctx, launch, suspects)

@@ -19,11 +19,17 @@ func scanJob(row pgx.CollectableRow) (j gateway.MintJob, err error) {
 	return j, err
 }
 
-// CreateJob keeps a minting that will be worked on later.
-func (l *Ledger) CreateJob(ctx context.Context, j gateway.MintJob) error {
-	_, err := l.pool.Exec(ctx, `INSERT INTO mint_jobs (id, launch, campaign, count, actor) VALUES ($1, $2, $3, $4, $5)`,
-		[16]byte(j.ID), j.Launch, j.Campaign, j.Count, j.Actor)
-	return err
+// CreateJob keeps a minting that will be worked on later, in one transaction
+// with what else is to be written.
+func (l *Ledger) CreateJob(ctx context.Context, j gateway.MintJob, with func(pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `INSERT INTO mint_jobs (id, launch, campaign, count, actor) VALUES ($1, $2, $3, $4, $5)`,
+			[16]byte(j.ID), j.Launch, j.Campaign, j.Count, j.Actor)
+		if err != nil {
+			return err
+		}
+		return with(tx)
+	})
 }
 
 // Job finds a minting. It returns not_found if there is none.
@@ -37,15 +43,6 @@ func (l *Ledger) Job(ctx context.Context, launch string, id gateway.ID) (gateway
 		return j, gateway.Refuse(gateway.NotFound)
 	}
 	return j, err
-}
-
-// OpenJobs lists the mintings that are not done, oldest first.
-func (l *Ledger) OpenJobs(ctx context.Context) ([]gateway.MintJob, error) {
-	rows, err := l.pool.Query(ctx, `SELECT `+jobColumns+` FROM mint_jobs WHERE ended_at IS NULL ORDER BY id LIMIT 100`)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, scanJob)
 }
 
 // JobDone notes how far a minting has come; cause is why it ended early.

@@ -108,9 +108,12 @@ func (s *Syncer) Lead(ctx context.Context) {
 				s.Logger.Warn("the ledger could not be tidied", "error", err)
 			}
 		}
-		pause(ctx, s.Pause)
+		pause(ctx, discover)
 	}
 }
+
+// discover is about how often the syncer looks for new launches.
+const discover = 200 * time.Millisecond
 
 // pause waits about as long, so that many do not wake up together.
 func pause(ctx context.Context, d time.Duration) {

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/redis/go-redis/v9"
+
+	"admitone/gateway"
+	"admitone/gateway/admin"
+	"admitone/gateway/edge"
+	"admitone/gateway/keyring"
+	"admitone/lua"
+	"admitone/sync/heal"
+	"admitone/sync/jobs"
+	"admitone/sync/ledger"
+	"admitone/sync/syncer"
+)
+
+// node is one gateway process: both listeners, the store, the syncer.
+type node struct {
+	listen
+	redis    redis.UniversalClient
+	postgres string // URL
+	keyring  *keyring.Keyring
+	adminKey string
+	log      *slog.Logger
+	bound    uint64 // bytes of journal that Postgres may lack
+	drain    time.Duration
+
+	ledger    *ledger.Ledger
+	store     *lua.Store
+	healer    *heal.Healer
+	jobs      *jobs.Queue
+	public    net.Listener
+	private   net.Listener
+	edge      *edge.Server
+	admin     *http.Server
+	work      sync.WaitGroup
+	stopWork  context.CancelFunc
+	unsafe    func(context.Context) []string
+	lastError chan error
+}
+
+// start connects, heals what it must, and serves. When it returns nil, both
+// listeners answer.
+func (n *node) start(ctx context.Context) (err error) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(), poolStats(n.redis))
+	if n.ledger, err = ledger.Open(ctx, n.postgres, n.keyring); err != nil {
+		return fmt.Errorf("Postgres: %w", err)
+	}
+	if err := n.redis.Ping(ctx).Err(); err != nil {
+		return fmt.Errorf("Redis does not answer: %w", err)
+	}
+	persisted := new(gateway.Persisted)
+	n.healer = &heal.Healer{Ledger: n.ledger, Pool: n.ledger.Pool(), Log: n.log}
+	n.store = lua.New(lua.Options{
+		Redis: n.redis, Keyring: n.keyring, Admitter: n.healer, Persisted: persisted, Logger: n.log, Registry: registry, JournalBytes: n.bound,
+	})
+	n.healer.Serve(n.store)
+	if err := n.warm(ctx); err != nil {
+		return err
+	}
+	proxies, err := n.proxies()
+	if err != nil {
+		return err
+	}
+	n.unsafe = func(ctx context.Context) []string { return unsafeSettings(ctx, n.redis) }
+	for _, w := range n.unsafe(ctx) {
+		n.log.Warn("Redis: " + w)
+	}
+	if n.jobs, err = jobs.New(ctx, jobs.Options{Pool: n.ledger.Pool(), Store: n.store, Ledger: n.ledger, Checker: n.keyring, Logger: n.log}); err != nil {
+		return err
+	}
+	keys := gateway.NewKeys(n.ledger, n.adminKey)
+	n.edge = edge.New(edge.Config{
+		Store: n.store, Keyring: n.keyring, Persisted: persisted, Keys: keys, TrustedProxies: proxies, UseForwarded: n.Forwarded,
+		ConnectionsPerAddress: n.PerAddress, Log: n.log, Metrics: registry,
+	})
+	n.admin = admin.Serve(admin.New(admin.Config{
+		Store: n.store, Ledger: n.ledger, Verifier: n.healer, Queue: n.jobs, Keys: keys, Checker: n.keyring, Log: n.log, Metrics: registry,
+		Ready: n.notReady, Warnings: n.unsafe,
+	}))
+	if n.public, err = net.Listen("tcp", n.Addr); err != nil {
+		return fmt.Errorf("the public listener: %w; choose another port with --addr", err)
+	}
+	if n.private, err = net.Listen("tcp", n.AdminAddr); err != nil {
+		n.public.Close()
+		return fmt.Errorf("the private listener: %w; choose another port with --admin-addr", err)
+	}
+	return n.run(registry, persisted)
+}
+
+// warm admits every launch that Postgres knows, so that the first request
+// finds it ready and a Redis that lost something is healed before it serves.
+func (n *node) warm(ctx context.Context) error {
+	names, err := n.ledger.Launches(ctx)
+	if err != nil {
+		return fmt.Errorf("Postgres: %w", err)
+	}
+	for _, name := range names {
+		if _, err := n.store.Launch(ctx, name); err != nil {
+			n.log.Warn("a launch is not served yet", "launch", name, "error", err)
+		}
+	}
+	return nil
+}
+
+// run starts what goes on in the background.
+func (n *node) run(registry *prometheus.Registry, persisted *gateway.Persisted) error {
+	work, stop := context.WithCancel(context.Background())
+	n.stopWork = stop
+	n.lastError = make(chan error, 2)
+	copier := syncer.New(syncer.Options{Source: n.store, Ledger: n.ledger, Persisted: persisted, Logger: n.log, Registry: registry})
+	n.work.Go(func() { copier.Run(work, n.ledger.Pool()) })
+	n.work.Go(func() { n.store.Listen(work) })
+	n.work.Go(func() { n.store.SweepEvery(work, time.Second) })
+	go func() { n.lastError <- n.edge.Serve(n.public) }()
+	go func() {
+		if err := n.admin.Serve(n.private); !errors.Is(err, http.ErrServerClosed) {
+			n.lastError <- err
+		}
+	}()
+	return n.jobs.Start(work)
+}
+
+// notReady lists why this process should get no traffic.
+func (n *node) notReady(ctx context.Context) []string {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	var reasons []string
+	if err := n.redis.Ping(ctx).Err(); err != nil {
+		return append(reasons, "Redis does not answer")
+	}
+	names, err := n.store.Launches(ctx)
+	if err != nil {
+		return append(reasons, "Redis does not answer")
+	}
+	for _, name := range names {
+		if _, err := n.store.Launch(ctx, name); err != nil && !errors.Is(err, gateway.Refuse(gateway.LaunchUnknown)) {
+			reasons = append(reasons, "the launch "+name+" is not admitted")
+		}
+	}
+	return reasons
+}
+
+// stop drains: no new connections, requests in hand are finished, then the
+// syncer copies what they decided, then everything closes.
+func (n *node) stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), n.drain)
+	defer cancel()
+	if n.edge != nil && n.public != nil {
+		if err := n.edge.Shutdown(ctx); err != nil {
+			n.log.Warn("connections were cut off", "error", err)
+		}
+	}
+	if n.admin != nil && n.private != nil {
+		if err := n.admin.Shutdown(ctx); err != nil {
+			n.log.Warn("admin connections were cut off", "error", err)
+		}
+	}
+	if n.stopWork != nil {
+		if err := n.jobs.Stop(ctx); err != nil {
+			n.log.Warn("jobs were cut off; they go on at the next start", "error", err)
+		}
+		n.flush(ctx)
+		n.stopWork()
+		n.work.Wait()
+	}
+	if n.ledger != nil {
+		n.ledger.Close()
+	}
+	if err := n.redis.Close(); err != nil {
+		n.log.Warn("closing Redis", "error", err)
+	}
+}
+
+// flush gives whoever leads the time to copy what this process decided.
+func (n *node) flush(ctx context.Context) {
+	names, err := n.store.Launches(ctx)
+	if err != nil {
+		return // the next leader copies it
+	}
+	for _, name := range names {
+		for ctx.Err() == nil {
+			at, err := n.store.Position(ctx, name)
+			if err != nil || at.Entries == 0 {
+				break
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	}
+}
+
+func buildInfo() prometheus.Collector {
+	g := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "admitone_build_info", Help: "1, with the version.", ConstLabels: prometheus.Labels{"version": version, "go": runtime.Version()},
+	})
+	g.Set(1)
+	return g
+}
+
+// poolStats tells how the connections to Redis are used.
+func poolStats(r redis.UniversalClient) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "admitone_redis_connections", Help: "Open connections to Redis.",
+	}, func() float64 { return float64(r.PoolStats().TotalConns) })
+}

@@ -1,0 +1,158 @@
+// Package jobs does what is too long for an answer, or has to be tried again
+// until it succeeds: River jobs in Postgres, each inserted in the transaction
+// that makes it necessary.
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivermigrate"
+
+	"admitone/gateway"
+)
+
+// Store is what jobs ask of Redis.
+type Store interface {
+	gateway.Minter
+	Launch(ctx context.Context, name string) (*gateway.Launch, error)
+}
+
+// Ledger is what jobs ask of Postgres.
+type Ledger interface {
+	CreateJob(ctx context.Context, j gateway.MintJob, with func(pgx.Tx) error) error
+	Job(ctx context.Context, launch string, id gateway.ID) (gateway.MintJob, error)
+	JobDone(ctx context.Context, j gateway.MintJob, done int, cause string) error
+}
+
+// Queue takes jobs and works on them. Every gateway has one; they share the
+// work.
+type Queue struct {
+	ledger Ledger
+	client *river.Client[pgx.Tx]
+}
+
+// Options are what a Queue needs.
+type Options struct {
+	Pool    *pgxpool.Pool
+	Store   Store
+	Ledger  Ledger
+	Checker gateway.Checker
+	Logger  *slog.Logger
+}
+
+// New brings River's tables up to date and makes a queue. It does not work
+// yet.
+func New(ctx context.Context, o Options) (*Queue, error) {
+	driver := riverpgxv5.New(o.Pool)
+	migrator, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, fmt.Errorf("jobs: %w", err)
+	}
+	if err := migrate(ctx, o.Pool, migrator); err != nil {
+		return nil, fmt.Errorf("jobs: bringing River's tables up to date: %w", err)
+	}
+	workers := river.NewWorkers()
+	river.AddWorker(workers, &minter{store: o.Store, ledger: o.Ledger, checker: o.Checker})
+	client, err := river.NewClient(driver, &river.Config{
+		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 2}}, Workers: workers, JobTimeout: -1, MaxAttempts: 10,
+		Logger: slog.New(warnings{o.Logger.Handler()}),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("jobs: %w", err)
+	}
+	return &Queue{o.Ledger, client}, nil
+}
+
+// migrate lets one process at a time run River's migrations.
+func migrate(ctx context.Context, pool *pgxpool.Pool, m *rivermigrate.Migrator[pgx.Tx]) error {
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock(hashtext('admitone river'))`); err != nil {
+		return err
+	}
+	_, err = m.Migrate(ctx, rivermigrate.DirectionUp, nil)
+	_, unlock := conn.Exec(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock(hashtext('admitone river'))`)
+	return errors.Join(err, unlock)
+}
+
+// warnings passes on what an operator should see of River's log.
+type warnings struct{ slog.Handler }
+
+func (w warnings) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn && w.Handler.Enabled(ctx, l)
+}
+
+// Start begins to work. Stop lets what is in hand finish, until the context is
+// over: what it did not finish goes on elsewhere, or at the next start.
+func (q *Queue) Start(ctx context.Context) error { return q.client.Start(ctx) }
+
+// Stop ends the work.
+func (q *Queue) Stop(ctx context.Context) error { return q.client.StopAndCancel(ctx) }
+
+// Mint hands a minting over.
+func (q *Queue) Mint(ctx context.Context, j gateway.MintJob) error {
+	return q.ledger.CreateJob(ctx, j, func(tx pgx.Tx) error {
+		_, err := q.client.InsertTx(ctx, tx, mintArgs{j.Launch, j.ID}, nil)
+		return err
+	})
+}
+
+type mintArgs struct {
+	Launch string     `json:"launch"`
+	ID     gateway.ID `json:"id"`
+}
+
+// Kind names the job in River's table.
+func (mintArgs) Kind() string { return "mint" }
+
+// minter mints in chunks, and notes after each how far it has come. The codes
+// follow from the job's id: one that begins again makes the same.
+type minter struct {
+	river.WorkerDefaults[mintArgs]
+	store   Store
+	ledger  Ledger
+	checker gateway.Checker
+}
+
+func (m *minter) Work(ctx context.Context, job *river.Job[mintArgs]) error {
+	j, err := m.ledger.Job(ctx, job.Args.Launch, job.Args.ID)
+	if err != nil {
+		return err
+	}
+	if !j.EndedAt.IsZero() {
+		return nil
+	}
+	l, err := m.store.Launch(ctx, j.Launch)
+	if err != nil {
+		return err
+	}
+	campaign := l.Campaign(j.Campaign)
+	if campaign == nil {
+		return m.ledger.JobDone(ctx, j, j.Done, gateway.CampaignUnknown.Sentence())
+	}
+	minting := gateway.Minting{Store: m.store, Checker: m.checker, Launch: l, Campaign: campaign, By: gateway.Actor{Name: j.Actor, Note: "job " + j.ID.String()}}
+	err = minting.Derive(ctx, j.ID[:], j.Done, j.Count, func(done int) error {
+		return m.ledger.JobDone(ctx, j, done, "")
+	})
+	var refused *gateway.Error
+	if errors.As(err, &refused) && refused.RetryAfter == 0 {
+		return m.ledger.JobDone(ctx, j, j.Done, refused.Error()) // trying again would not help
+	}
+	return err
+}
+
+// NextRetry waits little at first: most failures are a Redis that restarts.
+func (m *minter) NextRetry(job *river.Job[mintArgs]) time.Time {
+	return time.Now().Add(time.Second << min(job.Attempt, 8))
+}
