@@ -4,18 +4,16 @@
 //
 // Secrets are listed newest first. The newest seals and signs, all of them open
 // and verify, and the last one, the deployment's first, names people and checks
-// codes: it must stay in the list for good.
+// codes: it must stay in the list for good. Seals carry random nonces, of which
+// AES-GCM takes some 2^32 under one key: put a new secret in front before a
+// deployment has answered four billion redemptions.
 package keyring
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
@@ -24,13 +22,11 @@ import (
 	"sync"
 )
 
-// MinSecret is the least length of a secret, in bytes.
-const MinSecret = 32
-
 // Keyring is safe for concurrent use.
 type Keyring struct {
 	persons *macs // keys of subjects and addresses
 	checks  *macs // check characters
+	mints   *macs // keys of mintings
 	seals   []seal
 	tokens  []seal
 	cookies []*macs
@@ -61,7 +57,7 @@ func New(secrets ...[]byte) (*Keyring, error) {
 		k.cookies = append(k.cookies, newMACs(derive(s, "cookie")))
 	}
 	oldest := secrets[len(secrets)-1]
-	k.persons, k.checks = newMACs(derive(oldest, "person")), newMACs(derive(oldest, "check"))
+	k.persons, k.checks, k.mints = newMACs(derive(oldest, "person")), newMACs(derive(oldest, "check")), newMACs(derive(oldest, "mint"))
 	return k, nil
 }
 
@@ -109,10 +105,21 @@ func (k *Keyring) Subject(launch, identity string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:12])
 }
 
-// Address is the key of an address (a prefix of one) in a launch.
+// Address is the key of an address (a prefix of one) in a launch. Prefixes that
+// hold the same addresses have the same key.
 func (k *Keyring) Address(launch string, p netip.Prefix) string {
-	sum := k.persons.sum("address", launch, p.String())
+	var buffer [32]byte // 16 bytes of address, one of length
+	b, _ := p.Masked().AppendBinary(buffer[:0])
+	sum := k.persons.sum("address", launch, string(b))
 	return base64.RawURLEncoding.EncodeToString(sum[:12])
+}
+
+// MintKey is the key from which a job derives its codes. The job's id may be
+// known to many; who knows this key knows the codes. It stays the same when
+// secrets rotate while the job runs.
+func (k *Keyring) MintKey(launch, job string) []byte {
+	sum := k.mints.sum(launch, job)
+	return sum[:]
 }
 
 // Check makes the two check characters of a code, 10 bits.
@@ -120,61 +127,6 @@ func (k *Keyring) Check(launch, body string) [2]byte {
 	const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 	sum := k.checks.sum(launch, body)
 	return [2]byte{alphabet[sum[0]&31], alphabet[sum[1]&31]}
-}
-
-// seal is AES-256-GCM under one key, and the key's id.
-type seal struct {
-	id   byte
-	aead cipher.AEAD
-}
-
-func newSeal(key []byte) (seal, error) {
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return seal{}, err
-	}
-	aead, err := cipher.NewGCM(block)
-	sum := sha256.Sum256(key)
-	return seal{sum[0], aead}, err
-}
-
-const nonceSize = 12
-
-func (s seal) append(dst []byte, bound string, plain []byte) []byte {
-	var buffer [512]byte
-	b := append(buffer[:0], s.id)
-	b = b[:1+nonceSize]
-	rand.Read(b[1:])
-	b = s.aead.Seal(b, b[1:1+nonceSize], plain, []byte(bound))
-	return base64.RawURLEncoding.AppendEncode(dst, b)
-}
-
-func open(list []seal, bound string, sealed []byte) ([]byte, error) {
-	b, err := base64.RawURLEncoding.Strict().AppendDecode(nil, sealed)
-	if err != nil || len(b) < 1+nonceSize {
-		return nil, errSeal
-	}
-	for _, s := range list {
-		if s.id == b[0] {
-			if plain, err := s.aead.Open(nil, b[1:1+nonceSize], b[1+nonceSize:], []byte(bound)); err == nil {
-				return plain, nil
-			}
-		}
-	}
-	return nil, errSeal
-}
-
-var errSeal = errors.New("keyring: the seal does not open with any of the secrets")
-
-// Seal appends plain, sealed for a launch, as base64url of key id ‖ nonce ‖
-// AES-256-GCM ciphertext.
-func (k *Keyring) Seal(dst []byte, launch string, plain []byte) []byte {
-	return k.seals[0].append(dst, launch, plain)
-}
-
-// Open is what Seal sealed for the launch.
-func (k *Keyring) Open(launch string, sealed []byte) ([]byte, error) {
-	return open(k.seals, launch, sealed)
 }
 
 // Sign appends a MAC to a value, for one purpose: value.mac, where the MAC has
@@ -191,7 +143,7 @@ func (k *Keyring) Verify(purpose, signed string) (value string, ok bool) {
 		return "", false
 	}
 	value = signed[:dot]
-	got, err := base64.RawURLEncoding.Strict().DecodeString(signed[dot+1:])
+	got, err := decode(signed[dot+1:])
 	if err != nil {
 		return "", false
 	}
@@ -201,31 +153,4 @@ func (k *Keyring) Verify(purpose, signed string) (value string, ok bool) {
 		}
 	}
 	return "", false
-}
-
-// GenerateSecret makes a secret of 32 random bytes, in hex.
-func GenerateSecret() string {
-	var b [MinSecret]byte
-	rand.Read(b[:])
-	return hex.EncodeToString(b[:])
-}
-
-// ParseSecrets reads secrets separated by commas or white space, each at least
-// 32 bytes in hex or base64, newest first. Errors never show one.
-func ParseSecrets(text string) ([][]byte, error) {
-	var secrets [][]byte
-	for i, word := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r <= ' ' }) {
-		b, err := hex.DecodeString(word)
-		if err != nil {
-			b, err = base64.RawStdEncoding.DecodeString(strings.TrimRight(strings.NewReplacer("-", "+", "_", "/").Replace(word), "="))
-		}
-		if err != nil || len(b) < MinSecret {
-			return nil, fmt.Errorf("secret %d: use at least %d bytes in hex or base64 (openssl rand -hex 32)", i+1, MinSecret)
-		}
-		secrets = append(secrets, b)
-	}
-	if secrets == nil {
-		return nil, errors.New("no secret given: use at least 32 bytes in hex (openssl rand -hex 32)")
-	}
-	return secrets, nil
 }

@@ -4,9 +4,16 @@ import (
 	"bytes"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"admitone/gateway"
 )
+
+var _ gateway.Checker = (*Keyring)(nil)
+
+var home = netip.MustParsePrefix("192.0.2.1/32")
 
 func secret(b byte) []byte { return bytes.Repeat([]byte{b}, MinSecret) }
 
@@ -23,7 +30,8 @@ func ring(t *testing.T, secrets ...[]byte) *Keyring {
 // nothing that exists: names, check characters, seals, tokens and cookies.
 func TestRotation(t *testing.T) {
 	before, after := ring(t, secret(1)), ring(t, secret(2), secret(1))
-	if before.Subject("l", "ann") != after.Subject("l", "ann") || before.Check("l", "AB") != after.Check("l", "AB") {
+	if before.Subject("l", "ann") != after.Subject("l", "ann") || before.Check("l", "AB") != after.Check("l", "AB") ||
+		before.Address("l", home) != after.Address("l", home) || !bytes.Equal(before.MintKey("l", "j"), after.MintKey("l", "j")) {
 		t.Error("rotating renamed people or codes")
 	}
 	now := time.Unix(1_800_000_000, 0)
@@ -70,20 +78,98 @@ func TestForeign(t *testing.T) {
 	if _, ok := k.Verify("invite/b", cookie); ok {
 		t.Error("a cookie verifies for another launch")
 	}
-	for i := range cookie {
-		b := []byte(cookie)
-		b[i] ^= 1
-		if _, ok := k.Verify("invite/a", string(b)); ok {
-			t.Errorf("byte %d of a cookie can be changed", i)
+	// Every other byte in every place, and line breaks, which base64 skips.
+	for what, c := range map[string]struct {
+		made  string
+		opens func(string) bool
+	}{
+		"seal":   {string(sealed), func(s string) bool { _, err := k.Open("a", []byte(s)); return err == nil }},
+		"token":  {token, func(s string) bool { _, err := k.OpenMemberToken("a", s, now); return err == nil }},
+		"cookie": {cookie, func(s string) bool { _, ok := k.Verify("invite/a", s); return ok }},
+	} {
+		if !c.opens(c.made) {
+			t.Errorf("a %s does not open", what)
+		}
+		for i := range c.made {
+			for _, x := range []byte{1, 2, 4, 32, 128} {
+				b := []byte(c.made)
+				if b[i] ^= x; c.opens(string(b)) {
+					t.Errorf("byte %d of a %s can be changed", i, what)
+				}
+			}
+			if c.opens(c.made[:i]) || c.opens(c.made[:i]+"\n"+c.made[i:]) || c.opens(c.made[:i]+"A"+c.made[i:]) {
+				t.Errorf("a %s can be cut or stretched at %d", what, i)
+			}
+		}
+		if c.opens(c.made+"\n") || c.opens(c.made+"=") || c.opens(c.made+"A") {
+			t.Errorf("a %s can be stretched", what)
 		}
 	}
-	for i := range sealed {
-		b := bytes.Clone(sealed)
-		b[i] ^= 2
-		if _, err := k.Open("a", b); err == nil {
-			t.Errorf("byte %d of a seal can be changed", i)
+}
+
+// TestNames: what is different has different keys, and what is the same has
+// the same one.
+func TestNames(t *testing.T) {
+	k := ring(t, secret(1))
+	seen := map[string]string{}
+	for what, key := range map[string]string{
+		"subject":       k.Subject("a", "192.0.2.1/32"),
+		"other launch":  k.Subject("b", "192.0.2.1/32"),
+		"shifted":       k.Subject("a1", "92.0.2.1/32"),
+		"address":       k.Address("a", home),
+		"its other key": k.Address("b", home),
+		"its network":   k.Address("a", netip.MustParsePrefix("192.0.2.0/24")),
+		"other address": k.Address("a", netip.MustParsePrefix("192.0.2.2/32")),
+		"IPv6":          k.Address("a", netip.MustParsePrefix("2001:db8::/64")),
+		"longer IPv6":   k.Address("a", netip.MustParsePrefix("2001:db8::/65")),
+		"other secret":  ring(t, secret(2)).Subject("a", "192.0.2.1/32"),
+	} {
+		if other := seen[key]; other != "" || len(key) != 16 {
+			t.Errorf("%s has the key %q, as %s", what, key, other)
 		}
+		seen[key] = what
 	}
+	if k.Address("a", netip.MustParsePrefix("2001:db8::1/64")) != k.Address("a", netip.MustParsePrefix("2001:db8::2/64")) {
+		t.Error("two writings of one network have two keys")
+	}
+	if a, b := k.MintKey("a", "j"), k.MintKey("a", "k"); len(a) != 32 || bytes.Equal(a, b) || bytes.Equal(a, k.MintKey("b", "j")) {
+		t.Error("mintings share a key")
+	}
+	checks := map[[2]byte]bool{}
+	for i := range 200 {
+		c := k.Check("a", strings.Repeat("A", i))
+		if strings.IndexByte(gateway.Alphabet, c[0]) < 0 || strings.IndexByte(gateway.Alphabet, c[1]) < 0 {
+			t.Fatalf("check characters %q", c)
+		}
+		checks[c] = true
+	}
+	if len(checks) < 150 { // 182 of 1,024 are to be expected
+		t.Errorf("200 codes have only %d different checks", len(checks))
+	}
+}
+
+// TestConcurrent lets goroutines share the pools; the race detector watches.
+func TestConcurrent(t *testing.T) {
+	k := ring(t, secret(2), secret(1))
+	var group sync.WaitGroup
+	for i := range 8 {
+		group.Go(func() {
+			me := strings.Repeat(string(rune('a'+i)), 30*i+1)
+			name, check, now := k.Subject("l", me), k.Check("l", me), time.Unix(1_800_000_000, 0)
+			for range 200 {
+				if k.Subject("l", me) != name || k.Check("l", me) != check {
+					t.Error("a name changed")
+				}
+				if plain, err := k.Open("l", k.Seal(nil, "l", []byte(me))); err != nil || string(plain) != me {
+					t.Errorf("sealed %q, opened %q, %v", me, plain, err)
+				}
+				if got, err := k.OpenMemberToken("l", k.MemberToken("l", me, now), now); err != nil || got != me {
+					t.Errorf("a token of %q is %q's, %v", me, got, err)
+				}
+			}
+		})
+	}
+	group.Wait()
 }
 
 func TestSecrets(t *testing.T) {
@@ -92,11 +178,11 @@ func TestSecrets(t *testing.T) {
 	if err != nil || len(got) != 2 || len(got[0]) != 32 || len(got[1]) != 33 {
 		t.Fatalf("%d secrets, %v", len(got), err)
 	}
-	for _, bad := range []string{"", " , ", "beef", made + ",short", "not base64 at all!"} {
+	for _, bad := range []string{"", " , ", "beef", made + ",short", "not base64 at all!", made[1:], made + "a", strings.Repeat("A", 42)} {
 		_, err := ParseSecrets(bad)
 		if err == nil {
 			t.Errorf("%q is taken for secrets", bad)
-		} else if strings.Contains(err.Error(), made[:8]) {
+		} else if strings.Contains(err.Error(), made[:8]) || len(bad) > 3 && strings.Contains(err.Error(), bad) {
 			t.Error("an error shows a secret")
 		}
 	}
@@ -111,32 +197,27 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
-func TestAllocations(t *testing.T) {
-	k, p := ring(t, secret(1)), netip.MustParsePrefix("192.0.2.1/32")
-	for name, f := range map[string]func(){
-		"Subject": func() { k.Subject("launch", "subject") },
-		"Check":   func() { k.Check("launch", "ABCDEF") },
-	} {
-		if n := testing.AllocsPerRun(200, f); n > 1 {
-			t.Errorf("%s allocates %v times", name, n)
+// FuzzOpen: nothing that a stranger sends opens, or does harm.
+func FuzzOpen(f *testing.F) {
+	k, err := New(secret(2), secret(1))
+	if err != nil {
+		f.Fatal(err)
+	}
+	now := time.Unix(1_800_000_000, 0)
+	other, _ := New(secret(3))
+	f.Add(string(other.Seal(nil, "l", []byte("plain"))))
+	f.Add(other.MemberToken("l", "ann", now))
+	f.Add(other.Sign("p", "value"))
+	f.Fuzz(func(t *testing.T, s string) {
+		if _, err := k.Open("l", []byte(s)); err == nil {
+			t.Errorf("%q opens", s)
 		}
-	}
-	if a, b := k.Address("l", p), k.Address("l", p); a != b || len(a) != 16 {
-		t.Errorf("address keys %q and %q", a, b)
-	}
-}
-
-func BenchmarkSeal(b *testing.B) {
-	k, _ := New(secret(1))
-	dst := make([]byte, 0, 512)
-	for b.Loop() {
-		k.Seal(dst, "launch", []byte(`{"s":"ann@example.com","n":"Ann"}`))
-	}
-}
-
-func BenchmarkSubject(b *testing.B) {
-	k, _ := New(secret(1))
-	for b.Loop() {
-		k.Subject("launch", "ann@example.com")
-	}
+		if _, err := k.OpenMemberToken("l", s, now); err == nil {
+			t.Errorf("%q is a token", s)
+		}
+		if _, ok := k.Verify("p", s); ok {
+			t.Errorf("%q verifies", s)
+		}
+		_, _ = ParseSecrets(s)
+	})
 }
