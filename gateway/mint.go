@@ -35,7 +35,6 @@ const MaxImport = 10_000
 // Minter brings codes into being, all of a call or none.
 type Minter interface {
 	Mint(ctx context.Context, launch string, campaign uint32, codes []NewCode, by Actor) (position uint64, err error)
-	Code(ctx context.Context, launch string, code Code) (CodeInfo, error)
 	Now(ctx context.Context) (time.Time, error)
 }
 
@@ -66,7 +65,7 @@ func (m *Minting) Generate(ctx context.Context, n, live int) ([]NewCode, error) 
 		for range min(mintChunk, n-len(codes)) {
 			chunk = append(chunk, NewCode{Code: t.Generate(m.Checker, m.Launch.Name), ExpiresAt: expires})
 		}
-		minted, err := m.mint(ctx, chunk, false)
+		minted, err := m.mint(ctx, chunk)
 		if err != nil {
 			return codes, err
 		}
@@ -78,37 +77,70 @@ func (m *Minting) Generate(ctx context.Context, n, live int) ([]NewCode, error) 
 	return codes, nil
 }
 
-// Derive mints the codes of a job from the done-th on and tells how far it has
-// come after every chunk. Codes of an earlier attempt are its own.
+// Derive mints n codes of a job's key, n in the thousands, from the done-th on,
+// and tells how far it has come after every chunk.
+//
+// Repeated after a failure, it makes the same chunks. A chunk was minted as a
+// whole or not at all, so one whose codes all exist is an earlier attempt's
+// own; where only some exist they are others' codes, and the slots of those are
+// filled anew.
 func (m *Minting) Derive(ctx context.Context, key []byte, done, n int, progress func(done int) error) error {
 	t, expires, err := m.begin(ctx, n)
 	if err != nil {
 		return err
 	}
-	for done < n {
-		count := min(mintChunk, n-done)
-		chunk := make([]NewCode, 0, count)
-		met := make(map[Code]bool, count)
-		for i := range count {
-			c := t.Nth(m.Checker, m.Launch.Name, key, uint64(done+i))
-			// A collision within the job is so rare that one more try from
-			// beyond the job's own numbers settles it.
-			for extra := uint64(n); met[c]; extra++ {
-				c = t.Nth(m.Checker, m.Launch.Name, key, extra*uint64(n)+uint64(done+i))
-			}
-			met[c] = true
-			chunk = append(chunk, NewCode{Code: c, ExpiresAt: expires})
+	chunks := (n + mintChunk - 1) / mintChunk
+	for i := range chunks {
+		// Chunks of nearly one size: a last one of a single code could not be
+		// told from somebody else's.
+		first, end := n*i/chunks, n*(i+1)/chunks
+		if end <= done {
+			continue
 		}
-		if _, err := m.mint(ctx, chunk, true); err != nil {
+		if err := m.derive(ctx, t, key, expires, first, end-first); err != nil {
 			return err
 		}
-		done += count
-		if err := progress(done); err != nil {
+		if err := progress(end); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// derive mints one chunk of a job. A slot's code is the first of its numbers
+// slot, slot+2³², slot+2·2³², … that is free.
+func (m *Minting) derive(ctx context.Context, t Template, key []byte, expires time.Time, first, count int) error {
+	chunk, number, met := make([]NewCode, count), make([]uint64, count), make(map[Code]bool, count)
+	fill := func(slot int) {
+		for again := true; again; number[slot] += 1 << 32 {
+			chunk[slot] = NewCode{Code: t.Nth(m.Checker, m.Launch.Name, key, number[slot]), ExpiresAt: expires}
+			again = met[chunk[slot].Code]
+		}
+		met[chunk[slot].Code] = true
+	}
+	for slot := range chunk {
+		number[slot] = uint64(first + slot)
+		fill(slot)
+	}
+	for range maxRefills {
+		_, err := m.Store.Mint(ctx, m.Launch.Name, m.Campaign.Number, chunk, m.By)
+		var exist *CodesExist
+		if !errors.As(err, &exist) {
+			return err
+		}
+		if len(exist.Indexes) == count {
+			return nil
+		}
+		for _, slot := range exist.Indexes {
+			fill(slot)
+		}
+	}
+	return Refuse(CodeExists)
+}
+
+// maxRefills is how often slots are filled anew before a minting gives up: the
+// guard against guessing keeps templates far from being full.
+const maxRefills = 20
 
 func (m *Minting) begin(ctx context.Context, live int) (Template, time.Time, error) {
 	t, err := ParseTemplate(m.Campaign.Format)
@@ -122,10 +154,9 @@ func (m *Minting) begin(ctx context.Context, live int) (Template, time.Time, err
 	return t, now.Add(time.Duration(m.Campaign.Expires)), err
 }
 
-// mint mints a chunk. Codes that exist already are left out: they are somebody
-// else's, or with own set and in the same campaign an earlier attempt's.
-func (m *Minting) mint(ctx context.Context, chunk []NewCode, own bool) ([]NewCode, error) {
-	for {
+// mint mints those of a chunk that do not exist yet.
+func (m *Minting) mint(ctx context.Context, chunk []NewCode) ([]NewCode, error) {
+	for len(chunk) > 0 {
 		_, err := m.Store.Mint(ctx, m.Launch.Name, m.Campaign.Number, chunk, m.By)
 		var exist *CodesExist
 		if !errors.As(err, &exist) {
@@ -134,12 +165,6 @@ func (m *Minting) mint(ctx context.Context, chunk []NewCode, own bool) ([]NewCod
 		taken := make(map[int]bool, len(exist.Indexes))
 		for _, i := range exist.Indexes {
 			taken[i] = true
-			if !own {
-				continue
-			}
-			if info, err := m.Store.Code(ctx, m.Launch.Name, chunk[i].Code); err != nil || info.Campaign != m.Campaign.Number {
-				return nil, errors.Join(Refuse(CodeExists), err)
-			}
 		}
 		rest := make([]NewCode, 0, len(chunk))
 		for i, c := range chunk {
@@ -147,11 +172,9 @@ func (m *Minting) mint(ctx context.Context, chunk []NewCode, own bool) ([]NewCod
 				rest = append(rest, c)
 			}
 		}
-		if len(rest) == 0 {
-			return nil, nil
-		}
 		chunk = rest
 	}
+	return nil, nil
 }
 
 // LineError says what is wrong with a line of an import.

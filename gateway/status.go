@@ -2,6 +2,13 @@ package gateway
 
 import "net/http"
 
+// Refusals that only HTTP knows. Each comes with a detail.
+const (
+	MethodNotAllowed     Reason = "method_not_allowed"
+	UnsupportedMediaType Reason = "unsupported_media_type"
+	BodyTooLarge         Reason = "body_too_large"
+)
+
 // statuses is the one table from a reason to an HTTP status.
 var statuses = map[Reason]int{
 	CodeUnknown:       http.StatusNotFound,
@@ -42,6 +49,10 @@ var statuses = map[Reason]int{
 	IdempotencyMismatch: http.StatusUnprocessableEntity,
 	IdempotencyInFlight: http.StatusConflict,
 	Internal:            http.StatusInternalServerError,
+
+	MethodNotAllowed:     http.StatusMethodNotAllowed,
+	UnsupportedMediaType: http.StatusUnsupportedMediaType,
+	BodyTooLarge:         http.StatusRequestEntityTooLarge,
 }
 
 // Status is the HTTP status of an answer with this reason.

@@ -34,9 +34,7 @@ func (b *codeBody) UnmarshalJSON(text []byte) error {
 		return json.Unmarshal(text, &b.Code)
 	}
 	type plain codeBody
-	d := json.NewDecoder(strings.NewReader(string(text)))
-	d.DisallowUnknownFields()
-	return jsonError(d.Decode((*plain)(b)))
+	return decodeObject(text, (*plain)(b))
 }
 
 // codeView is a minted code as the API shows it.
@@ -212,8 +210,8 @@ func (s *server) importCodes(c *call) error {
 	if !campaign.Vanity {
 		return errNotVanity
 	}
-	if t, _, _ := strings.Cut(c.r.Header.Get("Content-Type"), ";"); strings.TrimSpace(t) != "text/csv" {
-		return gateway.Invalid("Content-Type", "Send text/csv.")
+	if _, err := c.mediaType("text/csv"); err != nil {
+		return err
 	}
 	b, err := c.body(2 * maxBody)
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
 
 	"admitone/gateway"
 )
@@ -30,29 +32,62 @@ func (c *call) launch(s *server) (*gateway.Launch, error) {
 
 // policy reads a policy document, JSON or YAML by its content type.
 func (c *call) policy() (gateway.Policy, error) {
+	kind, err := c.mediaType("application/json", "application/yaml", "application/x-yaml", "text/yaml")
+	if err != nil {
+		return gateway.Policy{}, err
+	}
 	b, err := c.body(maxBody)
 	if err != nil {
 		return gateway.Policy{}, err
 	}
-	kind, _, _ := strings.Cut(c.r.Header.Get("Content-Type"), ";")
-	switch strings.TrimSpace(kind) {
-	case "application/json":
-	case "application/yaml", "application/x-yaml", "text/yaml":
-		if len(b) > 64<<10 {
+	if kind != "application/json" {
+		if len(b) > maxPolicy {
 			return gateway.Policy{}, gateway.Invalid("body", "Send a policy of at most 64 KiB.")
 		}
-		if b, err = yaml.YAMLToJSON(b); err != nil {
-			return gateway.Policy{}, gateway.Invalid("body", "It is not valid YAML: "+firstLine(yaml.FormatError(err, false, false)))
+		if b, err = yamlToJSON(b); err != nil {
+			return gateway.Policy{}, err
 		}
-	default:
-		return gateway.Policy{}, gateway.Invalid("Content-Type", "Send application/json or application/yaml.")
 	}
 	return gateway.ParsePolicy(b)
 }
 
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(s, "\n")
-	return line
+// maxPolicy bounds a policy document, in bytes.
+const maxPolicy = 64 << 10
+
+// yamlToJSON reads a YAML document. Aliases are refused: a small document could
+// name a large one with them.
+func yamlToJSON(b []byte) ([]byte, error) {
+	notYAML := func(err error) error {
+		line, _, _ := strings.Cut(yaml.FormatError(err, false, false), "\n")
+		return gateway.Invalid("body", "It is not valid YAML: "+line)
+	}
+	file, err := parser.ParseBytes(b, 0)
+	if err != nil {
+		return nil, notYAML(err)
+	}
+	if len(file.Docs) != 1 {
+		return nil, gateway.Invalid("body", "Send one YAML document.")
+	}
+	aliases := findAliases{}
+	ast.Walk(&aliases, file.Docs[0])
+	if aliases.found {
+		return nil, gateway.Invalid("body", "Write the policy without YAML aliases (*name).")
+	}
+	b, err = yaml.YAMLToJSON(b)
+	if err != nil {
+		return nil, notYAML(err)
+	}
+	return b, nil
+}
+
+type findAliases struct{ found bool }
+
+// Visit implements ast.Visitor.
+func (f *findAliases) Visit(n ast.Node) ast.Visitor {
+	if n.Type() == ast.AliasType {
+		f.found = true
+	}
+	return f
 }
 
 func (s *server) createLaunch(c *call) error {

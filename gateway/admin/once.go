@@ -39,13 +39,19 @@ func (s *server) once(route string, handle func(*call) error) func(*call) error 
 			c.raw(before.Status, before.ContentType, before.Body)
 			return nil
 		}
+		finished := false
+		defer func() {
+			if !finished { // a panic: the key is free for another try
+				_ = s.Ledger.FinishOnce(context.WithoutCancel(c.r.Context()), scope, key, ledger.Answered{Status: http.StatusInternalServerError})
+			}
+		}()
 		record := &recorder{ResponseWriter: c.w}
 		c.w = record
 		if err := handle(c); err != nil {
 			s.refuse(c, err)
 		}
-		// The client may be gone; the answer is kept all the same.
-		return s.Ledger.FinishOnce(context.WithoutCancel(c.r.Context()), scope, key, ledger.Answered{
+		finished = true
+		return s.Ledger.FinishOnce(c.r.Context(), scope, key, ledger.Answered{
 			Status: c.code, ContentType: record.Header().Get("Content-Type"), Body: record.body.Bytes(),
 		})
 	}

@@ -1,13 +1,11 @@
 package admin
 
 import (
-	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"reflect"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -37,6 +35,12 @@ func (s *server) api(route string, scope gateway.Scope, handle func(*call) error
 		w.Header().Set("X-Request-Id", c.id)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			// A caller who goes away does not leave a change half done.
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), changeTimeout)
+			defer cancel()
+			c.r = r.WithContext(ctx)
+		}
 		err := s.guarded(c, scope, handle)
 		if err != nil {
 			s.refuse(c, err)
@@ -51,7 +55,11 @@ func (s *server) api(route string, scope gateway.Scope, handle func(*call) error
 	})
 }
 
-// guarded authorises the call and runs its handler; a panic becomes an error.
+// changeTimeout bounds a change, whether its caller waits for it or not.
+const changeTimeout = time.Minute
+
+// guarded authorises the call and runs its handler; a panic becomes an error,
+// but for the one that breaks an answer off.
 func (s *server) guarded(c *call, scope gateway.Scope, handle func(*call) error) (err error) {
 	defer func() {
 		if p := recover(); p == http.ErrAbortHandler {
@@ -178,82 +186,6 @@ func (s *server) refuse(c *call, err error) {
 		s.Log.Error("a problem document does not marshal", "error", err)
 	}
 	c.raw(p.Status, "application/problem+json", append(body, '\n'))
-}
-
-// body reads the request's body, of at most so many bytes.
-func (c *call) body(most int64) ([]byte, error) {
-	b, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, most))
-	var large *http.MaxBytesError
-	if errors.As(err, &large) {
-		return nil, gateway.Invalid("body", fmt.Sprintf("Send at most %d bytes.", most))
-	}
-	if err != nil {
-		return nil, gateway.Invalid("body", "It ended too early.")
-	}
-	return b, nil
-}
-
-// decode reads a JSON body strictly: one object, no unknown fields, nothing
-// behind it. Its errors name the field.
-func (c *call) decode(into any) error {
-	if t, _, _ := strings.Cut(c.r.Header.Get("Content-Type"), ";"); strings.TrimSpace(t) != "application/json" {
-		return gateway.Invalid("Content-Type", "Send application/json.")
-	}
-	b, err := c.body(maxBody)
-	if err != nil {
-		return err
-	}
-	if len(bytes.TrimSpace(b)) == 0 {
-		b = []byte("{}")
-	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	err = d.Decode(into)
-	if err == nil && d.Decode(new(json.RawMessage)) != io.EOF {
-		return gateway.Invalid("body", "Send one JSON object and nothing behind it.")
-	}
-	return jsonError(err)
-}
-
-// jsonError says a decoder's error in the API's words.
-func jsonError(err error) error {
-	var kind *json.UnmarshalTypeError
-	var refused *gateway.Error
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &refused):
-		return refused
-	case errors.As(err, &kind):
-		return gateway.Invalid(orBody(kind.Field), fmt.Sprintf("Found a %s where %s is expected.", kind.Value, describe(kind.Type)))
-	}
-	if field, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		if name, err := strconv.Unquote(field); err == nil {
-			return gateway.Invalid(name, "There is no such field.")
-		}
-	}
-	return gateway.Invalid("body", "It is not valid JSON for this call: "+strings.TrimPrefix(err.Error(), "json: ")+".")
-}
-
-func orBody(field string) string {
-	if field == "" {
-		return "body"
-	}
-	return field
-}
-
-func describe(t reflect.Type) string {
-	switch t.Kind() {
-	case reflect.Int, reflect.Int64, reflect.Uint32:
-		return "a whole number"
-	case reflect.String:
-		return "a text"
-	case reflect.Bool:
-		return "true or false"
-	case reflect.Slice:
-		return "a list"
-	}
-	return "an object"
 }
 
 // page reads limit and after.

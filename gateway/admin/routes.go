@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/pprof"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
@@ -84,7 +85,7 @@ func (s *server) routes() http.Handler {
 		}
 		mux.Handle(r.pattern, s.api(r.pattern, r.scope, handle))
 	}
-	mux.Handle("/admin/v1/", s.api("other", "", func(*call) error { return gateway.Refuse(gateway.NotFound) }))
+	mux.Handle("/", s.api("other", "", func(c *call) error { return nowhere(c, mux) }))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeHealth(w, nil, nil) })
 	mux.HandleFunc("GET /readyz", s.readyz)
 	if s.Metrics != nil {
@@ -95,12 +96,29 @@ func (s *server) routes() http.Handler {
 		"/debug/pprof/symbol": pprof.Symbol, "/debug/pprof/trace": pprof.Trace,
 	} {
 		mux.Handle("GET "+path, s.api("pprof", gateway.ScopeAdmin, func(c *call) error {
+			c.done, c.code = true, http.StatusOK
 			h(c.w, c.r)
-			c.done = true
 			return nil
 		}))
 	}
 	return mux
+}
+
+// nowhere answers for a path that has no call, or not with this method.
+func nowhere(c *call, mux *http.ServeMux) error {
+	var allowed []string
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+		other := c.r.Clone(c.r.Context())
+		other.Method = method
+		if _, pattern := mux.Handler(other); pattern != "/" {
+			allowed = append(allowed, method)
+		}
+	}
+	if allowed == nil {
+		return gateway.Refuse(gateway.NotFound)
+	}
+	c.w.Header().Set("Allow", strings.Join(allowed, ", "))
+	return &gateway.Error{Reason: gateway.MethodNotAllowed, Detail: "Use " + strings.Join(allowed, " or ") + "."}
 }
 
 func (s *server) readyz(w http.ResponseWriter, r *http.Request) {

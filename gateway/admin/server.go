@@ -23,6 +23,7 @@ type Store interface {
 	SetOpen(ctx context.Context, launch string, open bool, by gateway.Actor) (*gateway.Launch, error)
 	CreateCampaign(ctx context.Context, launch string, c gateway.Campaign, by gateway.Actor) (*gateway.Campaign, error)
 	PutCampaign(ctx context.Context, launch string, c gateway.Campaign, version uint64, by gateway.Actor) (*gateway.Campaign, error)
+	Code(ctx context.Context, launch string, code gateway.Code) (gateway.CodeInfo, error)
 	ChangeCodes(ctx context.Context, launch string, ch gateway.ChangeCodes) (uint64, error)
 	Redemption(ctx context.Context, launch string, id gateway.ID) (gateway.Redemption, error)
 	Settle(ctx context.Context, launch string, id gateway.ID, s gateway.Settlement, by gateway.Actor) (gateway.Redemption, error)
