@@ -3,7 +3,6 @@
 package email
 
 import (
-	"errors"
 	"slices"
 	"strings"
 
@@ -17,26 +16,35 @@ type Rules struct {
 	Dots     []string // domains that ignore dots before the @
 }
 
-var errAddress = errors.New(`Use an e-mail address such as "ann@example.com".`)
+// sentence is an error that a person reads as it stands.
+type sentence string
+
+func (s sentence) Error() string { return string(s) }
+
+const errAddress sentence = `Use an e-mail address such as "ann@example.com".`
+
+// The bounds of RFC 5321 and RFC 1035, in bytes.
+const (
+	maxAddress = 254
+	maxLocal   = 64
+	maxLabel   = 63
+)
 
 // Canonical is the one spelling of an address, in ASCII and lower case. It
 // takes bare addresses only: no display names, quotes, comments or address
-// literals. Applying it twice changes nothing.
+// literals. Applying it twice changes nothing. Its error never shows what was
+// typed.
 func Canonical(address string, r Rules) (string, error) {
-	if len(address) > 254 {
-		return "", errAddress
-	}
 	local, domain, ok := strings.Cut(address, "@")
-	if !ok || local == "" || len(local) > 64 || strings.ContainsFunc(local, notLocal) {
+	if !ok || len(address) > maxAddress || !validLocal(local) {
 		return "", errAddress
 	}
-	domain, err := idna.Lookup.ToASCII(domain)
-	if err != nil || !strings.Contains(domain, ".") || len(domain) > 253 {
-		return "", errAddress
+	domain, err := canonicalDomain(domain)
+	if err != nil {
+		return "", err
 	}
-	domain = strings.ToLower(domain)
-	if _, err := publicsuffix.EffectiveTLDPlusOne(domain); err != nil {
-		return "", errAddress
+	if domain == "googlemail.com" && slices.Contains(r.Dots, "gmail.com") {
+		domain = "gmail.com" // the same mailboxes, under their name in Germany
 	}
 	local = strings.ToLower(local)
 	if r.PlusTags {
@@ -44,18 +52,50 @@ func Canonical(address string, r Rules) (string, error) {
 	}
 	if slices.Contains(r.Dots, domain) {
 		local = strings.ReplaceAll(local, ".", "")
-		if domain == "googlemail.com" && slices.Contains(r.Dots, "gmail.com") {
-			domain = "gmail.com"
-		}
 	}
-	if local == "" || local[0] == '.' || local[len(local)-1] == '.' || strings.Contains(local, "..") {
+	// A tag may have been all there was, and punycode is longer than what was
+	// typed.
+	if !validLocal(local) || len(local)+1+len(domain) > maxAddress {
 		return "", errAddress
 	}
 	return local + "@" + domain, nil
 }
 
-// notLocal is any rune that an unquoted local part (RFC 5322, dot-atom) cannot
-// hold.
+// canonicalDomain is a domain in ASCII and lower case. It refuses what no mail
+// is delivered to: public suffixes, numbers that browsers read as addresses,
+// and labels that DNS cannot hold.
+func canonicalDomain(typed string) (string, error) {
+	domain, err := idna.Lookup.ToASCII(typed)
+	if err != nil {
+		return "", errAddress
+	}
+	if domain = strings.ToLower(domain); domain != typed {
+		// ToASCII also encodes what it then does not take, such as broken UTF-8.
+		if again, err := idna.Lookup.ToASCII(domain); err != nil || again != domain {
+			return "", errAddress
+		}
+	}
+	if _, err := publicsuffix.EffectiveTLDPlusOne(domain); err != nil {
+		return "", errAddress
+	}
+	for label := range strings.SplitSeq(domain, ".") {
+		if len(label) > maxLabel {
+			return "", errAddress
+		}
+	}
+	if last := domain[strings.LastIndexByte(domain, '.')+1:]; strings.Trim(last, "0123456789") == "" {
+		return "", errAddress
+	}
+	return domain, nil
+}
+
+// validLocal reports whether a local part needs no quotes (RFC 5322, dot-atom).
+func validLocal(s string) bool {
+	return s != "" && len(s) <= maxLocal && s[0] != '.' && s[len(s)-1] != '.' &&
+		!strings.Contains(s, "..") && !strings.ContainsFunc(s, notLocal)
+}
+
+// notLocal is any rune that an unquoted local part cannot hold.
 func notLocal(r rune) bool {
 	switch {
 	case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
