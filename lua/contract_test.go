@@ -141,8 +141,10 @@ func checkContract(c contract, source string) (problems []string) {
 	complain := func(format string, a ...any) { problems = append(problems, fmt.Sprintf(format, a...)) }
 	h := head(source)
 	for _, side := range []struct{ what, lua, goes string }{
-		{"KEYS", h.keys, c.keys}, {"KEYS each", h.eachKeys, c.eachKeys},
-		{"ARGV", h.args, c.args}, {"ARGV each", h.eachArgs, c.eachArgs},
+		{"KEYS", h.keys, c.keys},
+		{"KEYS each", h.eachKeys, c.eachKeys},
+		{"ARGV", h.args, c.args},
+		{"ARGV each", h.eachArgs, c.eachArgs},
 		{"REPLY", strings.Join(h.replies, "\n"), strings.Join(c.replies, "\n")},
 	} {
 		if side.lua != side.goes {

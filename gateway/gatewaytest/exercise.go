@@ -48,10 +48,23 @@ func Exercise(t *testing.T, open func(t *testing.T) Backend) {
 		name string
 		run  func(*fixture)
 	}{
-		{"launches", launches}, {"campaigns", campaigns}, {"redeem", redeem}, {"refusals", refusals}, {"once per launch", oncePerLaunch},
-		{"recipients and issuers", recipients}, {"attempts", attempts}, {"validate", validate}, {"holds", holds}, {"expired holds", expiredHolds},
-		{"rollback", rollback}, {"mint", mint}, {"change codes", changeCodes}, {"address dedup", addressDedup}, {"idempotency keys", proofs},
-		{"race for uses", race}, {"race of one request", raceOne},
+		{"launches", launches},
+		{"campaigns", campaigns},
+		{"redeem", redeem},
+		{"refusals", refusals},
+		{"once per launch", oncePerLaunch},
+		{"recipients and issuers", recipients},
+		{"attempts", attempts},
+		{"validate", validate},
+		{"holds", holds},
+		{"expired holds", expiredHolds},
+		{"rollback", rollback},
+		{"mint", mint},
+		{"change codes", changeCodes},
+		{"address dedup", addressDedup},
+		{"idempotency keys", proofs},
+		{"race for uses", race},
+		{"race of one request", raceOne},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := &fixture{T: t, Backend: open(t), ctx: t.Context()}

@@ -250,6 +250,7 @@ type dumped struct {
 }
 
 func (d *dumped) Launch(_ context.Context, l gateway.StoredLaunch) error { d.launch = l; return nil }
+
 func (d *dumped) Campaigns(_ context.Context, c []gateway.StoredCampaign) error {
 	d.campaigns = append(d.campaigns, c...)
 	return nil

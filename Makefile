@@ -1,0 +1,67 @@
+# Every target that ends in "##" introduces itself in `make help`.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+GO ?= go
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+FUZZTIME ?= 5s
+TOOL := $(GO) tool -modfile=tools/go.mod
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: deps
+deps: ## install what is missing: redis-server and PostgreSQL (Debian packages), Go modules
+	@tools/deps redis-server postgresql
+	@$(GO) mod download
+
+.PHONY: build
+build: ## build .bin/admitone
+	@$(GO) build -ldflags '-X main.version=$(VERSION)' -o .bin/admitone ./cmd/admitone
+
+.PHONY: run
+run: deps build ## set up what is missing and serve a demo launch
+	@exec .bin/admitone dev
+
+.PHONY: check
+check: ## fast: vet, staticcheck, gofumpt, Lua lint, unit tests; before every commit
+	@$(GO) vet ./...
+	@$(TOOL) staticcheck ./...
+	@unformatted=$$($(TOOL) gofumpt -l .); if [ -n "$$unformatted" ]; then echo "run make fmt:"; echo "$$unformatted"; exit 1; fi
+	@$(GO) test -short ./...
+
+.PHONY: fmt
+fmt: ## format all Go code
+	@$(TOOL) gofumpt -w .
+
+.PHONY: test
+test: deps ## everything, on real servers, with the race detector; then each fuzz target for FUZZTIME
+	@$(GO) vet ./...
+	@$(GO) test -race -timeout 15m ./...
+	@$(MAKE) --no-print-directory fuzz
+	@echo "all tests passed"
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZTIME (5s)
+	@set -euo pipefail; grep -rl --include='*_test.go' '^func Fuzz' . | while read -r file; do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' "$$file"); do \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")"; \
+		done; \
+	done
+
+.PHONY: cover
+cover: deps ## test coverage, by package
+	@$(GO) test -cover ./...
+
+.PHONY: story-lapse
+story-lapse: deps ## play a 90-day campaign of 25,000 codes; clients, Redis and Postgres must agree
+	@$(GO) run ./bench/story lapse
+
+.PHONY: disposable
+disposable: ## refresh the list of disposable e-mail domains (needs npm)
+	@tools/disposable
+
+.PHONY: clean
+clean: ## remove .bin and .admitone
+	@pkill -INT -f '^\.bin/admitone dev' || true
+	@rm -rf .bin .admitone
