@@ -63,5 +63,5 @@ disposable: ## refresh the list of disposable e-mail domains (needs npm)
 
 .PHONY: clean
 clean: ## remove .bin and .admitone
-	@pkill -INT -f '^\.bin/admitone dev' || true
+	@if [ -e .admitone/lock ] && ! flock -n .admitone/lock true; then echo "stop admitone dev first (Ctrl-C)"; exit 1; fi
 	@rm -rf .bin .admitone

@@ -12,7 +12,7 @@ import (
 )
 
 // MintJob is a minting too large to answer at once. Its codes are derived from
-// its id, so that one which was interrupted makes the same codes again.
+// a secret of its own, so that one which was interrupted makes the same again.
 type MintJob struct {
 	ID       ID        `json:"id"`
 	Launch   string    `json:"launch"`

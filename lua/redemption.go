@@ -114,8 +114,11 @@ func (s *Store) SweepEvery(ctx context.Context, pause time.Duration) {
 	defer tick.Stop()
 	for {
 		names, err := s.Launches(ctx)
+		if err != nil && ctx.Err() == nil {
+			s.log.Warn("expired holds could not be ended", "error", err)
+		}
 		for _, name := range names {
-			if _, err = s.SweepHolds(ctx, name); err != nil && ctx.Err() == nil && !errors.Is(err, gateway.Refuse(gateway.LaunchUnknown)) {
+			if _, err := s.SweepHolds(ctx, name); err != nil && ctx.Err() == nil && !errors.Is(err, gateway.Refuse(gateway.LaunchUnknown)) {
 				s.log.Warn("expired holds could not be ended", "launch", name, "error", err)
 			}
 		}

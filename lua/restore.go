@@ -23,6 +23,8 @@ type Restore struct {
 	head     gateway.StoredLaunch
 	policy   gateway.Policy
 	template map[uint32]gateway.Template
+	subject  string // whose redemptions came last
+	record   string // and what they pack to
 	Counted  RestoreCount
 }
 
@@ -114,15 +116,10 @@ func storedCode(c gateway.StoredCode, t gateway.Template) string {
 	return strings.TrimRight(record, ";")
 }
 
-// appendRedemption adds redemptions to a subject's packed record.
-const appendRedemption = `
-local old = redis.call('HGET', KEYS[1], ARGV[1])
-redis.call('HSET', KEYS[1], ARGV[1], old and (old .. ',' .. ARGV[2]) or ARGV[2])`
-
 var statusLetters = map[gateway.Status]string{gateway.Held: "h", gateway.Committed: "c", gateway.Released: "r", gateway.RolledBack: "b"}
 
 // Redemptions writes redemptions under their subjects, their holds, and whom
-// an address let in.
+// an address let in. Those of one subject come one after the other.
 func (r *Restore) Redemptions(ctx context.Context, list []gateway.StoredRedemption) error {
 	r.Counted.Redemptions += len(list)
 	window := time.Duration(r.policy.Limits.AddressDedup.Window)
@@ -132,8 +129,15 @@ func (r *Restore) Redemptions(ctx context.Context, list []gateway.StoredRedempti
 		return err
 	}
 	return r.pipeline(ctx, func(p redis.Pipeliner) {
-		for _, m := range list {
-			p.Eval(ctx, appendRedemption, []string{r.keys.subject(m.Subject)}, m.Subject, storedRedemption(m))
+		for i, m := range list {
+			if m.Subject == r.subject {
+				r.record += "," + storedRedemption(m)
+			} else {
+				r.subject, r.record = m.Subject, storedRedemption(m)
+			}
+			if i+1 == len(list) || list[i+1].Subject != m.Subject {
+				p.HSet(ctx, r.keys.subject(r.subject), r.subject, r.record)
+			}
 			if m.Status == gateway.Held {
 				p.ZAdd(ctx, r.keys.holds, redis.Z{Score: float64(m.ExpiresAt.UnixMilli()), Member: m.ID.Short()})
 			}

@@ -57,10 +57,10 @@ func (n *node) start(ctx context.Context) (err error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(), poolStats(n.redis))
 	if n.ledger, err = ledger.Open(ctx, n.postgres, n.keyring); err != nil {
-		return fmt.Errorf("Postgres: %w", err)
+		return fmt.Errorf("with Postgres: %w", err)
 	}
 	if err := n.redis.Ping(ctx).Err(); err != nil {
-		return fmt.Errorf("Redis does not answer: %w", err)
+		return fmt.Errorf("no answer from Redis: %w", err)
 	}
 	persisted := new(gateway.Persisted)
 	n.healer = &heal.Healer{Ledger: n.ledger, Pool: n.ledger.Pool(), Log: n.log}
@@ -79,7 +79,7 @@ func (n *node) start(ctx context.Context) (err error) {
 	for _, w := range n.unsafe(ctx) {
 		n.log.Warn("Redis: " + w)
 	}
-	if n.jobs, err = jobs.New(ctx, jobs.Options{Pool: n.ledger.Pool(), Store: n.store, Ledger: n.ledger, Checker: n.keyring, Logger: n.log}); err != nil {
+	if n.jobs, err = jobs.New(ctx, jobs.Options{Pool: n.ledger.Pool(), Store: n.store, Ledger: n.ledger, Keyring: n.keyring, Logger: n.log}); err != nil {
 		return err
 	}
 	keys := gateway.NewKeys(n.ledger, n.adminKey)
@@ -106,7 +106,7 @@ func (n *node) start(ctx context.Context) (err error) {
 func (n *node) warm(ctx context.Context) error {
 	names, err := n.ledger.Launches(ctx)
 	if err != nil {
-		return fmt.Errorf("Postgres: %w", err)
+		return fmt.Errorf("with Postgres: %w", err)
 	}
 	for _, name := range names {
 		if _, err := n.store.Launch(ctx, name); err != nil {

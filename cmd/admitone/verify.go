@@ -35,7 +35,7 @@ func (c *verifyCommand) Run(ctx context.Context) error {
 		}
 	})
 	if err == nil && r.Drift > 0 {
-		return errors.New("Redis and Postgres differ")
+		return errors.New("the two stores differ")
 	}
 	return err
 }

@@ -39,12 +39,19 @@ type Queue struct {
 	client *river.Client[pgx.Tx]
 }
 
+// Keyring makes the check characters of codes, and the secret that a job's
+// codes are derived from: its id is no secret.
+type Keyring interface {
+	gateway.Checker
+	MintKey(launch, job string) []byte
+}
+
 // Options are what a Queue needs.
 type Options struct {
 	Pool    *pgxpool.Pool
 	Store   Store
 	Ledger  Ledger
-	Checker gateway.Checker
+	Keyring Keyring
 	Logger  *slog.Logger
 }
 
@@ -60,7 +67,7 @@ func New(ctx context.Context, o Options) (*Queue, error) {
 		return nil, fmt.Errorf("jobs: bringing River's tables up to date: %w", err)
 	}
 	workers := river.NewWorkers()
-	river.AddWorker(workers, &minter{store: o.Store, ledger: o.Ledger, checker: o.Checker})
+	river.AddWorker(workers, &minter{store: o.Store, ledger: o.Ledger, keyring: o.Keyring})
 	client, err := river.NewClient(driver, &river.Config{
 		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 2}}, Workers: workers, JobTimeout: -1, MaxAttempts: 10,
 		Logger: slog.New(warnings{o.Logger.Handler()}),
@@ -117,12 +124,12 @@ type mintArgs struct {
 func (mintArgs) Kind() string { return "mint" }
 
 // minter mints in chunks, and notes after each how far it has come. The codes
-// follow from the job's id: one that begins again makes the same.
+// follow from a secret of the job's own: one that begins again makes the same.
 type minter struct {
 	river.WorkerDefaults[mintArgs]
 	store   Store
 	ledger  Ledger
-	checker gateway.Checker
+	keyring Keyring
 }
 
 func (m *minter) Work(ctx context.Context, job *river.Job[mintArgs]) error {
@@ -141,8 +148,8 @@ func (m *minter) Work(ctx context.Context, job *river.Job[mintArgs]) error {
 	if campaign == nil {
 		return m.ledger.JobDone(ctx, j, j.Done, gateway.CampaignUnknown.Sentence())
 	}
-	minting := gateway.Minting{Store: m.store, Checker: m.checker, Launch: l, Campaign: campaign, By: gateway.Actor{Name: j.Actor, Note: "job " + j.ID.String()}}
-	err = minting.Derive(ctx, j.ID[:], j.Done, j.Count, func(done int) error {
+	minting := gateway.Minting{Store: m.store, Checker: m.keyring, Launch: l, Campaign: campaign, By: gateway.Actor{Name: j.Actor, Note: "job " + j.ID.String()}}
+	err = minting.Derive(ctx, m.keyring.MintKey(j.Launch, j.ID.String()), j.Done, j.Count, func(done int) error {
 		return m.ledger.JobDone(ctx, j, done, "")
 	})
 	var refused *gateway.Error

@@ -79,7 +79,7 @@ func (l *Ledger) Dump(ctx context.Context, launch string, s Selection, r Reader)
 			SELECT id, subject_key, address_key, code, campaign, status, proof, created_at, expires_at FROM redemptions r
 			WHERE launch = $1 AND (status IN ('held', 'committed') OR NOT EXISTS (
 				SELECT FROM redemptions o WHERE o.launch = r.launch AND o.subject_key = r.subject_key AND o.code = r.code AND o.position > r.position))
-			AND (NOT $2 OR id = ANY ($3::uuid[])) ORDER BY id`, id, s.Only, ids); err != nil {
+			AND (NOT $2 OR id = ANY ($3::uuid[])) ORDER BY subject_key, id`, id, s.Only, ids); err != nil {
 			return err
 		}
 		return stream(ctx, tx, r.Failures, func(row pgx.CollectableRow) (f gateway.StoredFailure, err error) {
