@@ -57,7 +57,7 @@ func (b *campaignBody) onto(c *gateway.Campaign) error {
 	set(&c.Format, b.Format)
 	f, err := gateway.ParseFormat(c.Format)
 	if err != nil {
-		return gateway.Invalid("format", err.Error())
+		return gateway.Invalid("format", sentence(err.Error()))
 	}
 	t, err := f.Bind(gateway.FormatValues{Prefix: b.Prefix, Period: b.Period, Campaign: c.Name})
 	if err != nil {

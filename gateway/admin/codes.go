@@ -171,7 +171,7 @@ func (s *server) mintChosen(c *call, l *gateway.Launch, campaign *gateway.Campai
 				continue
 			}
 			if *p.to, err = person(p.given); err != nil {
-				return gateway.Invalid(field+"."+p.name, err.Error())
+				return gateway.Invalid(field+"."+p.name, sentence(err.Error()))
 			}
 		}
 	}

@@ -164,6 +164,8 @@ func decodeField(name string, raw json.RawMessage, to reflect.Value) error {
 	var kind *json.UnmarshalTypeError
 	var at *time.ParseError
 	switch {
+	case errors.As(err, &inner) && inner.Field == "body":
+		return gateway.Invalid(name, "Use "+describe(to.Type())+".")
 	case errors.As(err, &inner):
 		return gateway.Invalid(name+"."+inner.Field, inner.Detail)
 	case errors.As(err, &at) || to.Type() == reflect.TypeFor[time.Time]() || to.Type() == reflect.TypeFor[*time.Time]():
@@ -175,7 +177,13 @@ func decodeField(name string, raw json.RawMessage, to reflect.Value) error {
 }
 
 // sentence makes one of an error's text.
-func sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] + "." }
+func sentence(s string) string {
+	s = strings.ToUpper(s[:1]) + s[1:]
+	if !strings.HasSuffix(s, ".") {
+		s += "."
+	}
+	return s
+}
 
 func describe(t reflect.Type) string {
 	if t.Kind() == reflect.Pointer {

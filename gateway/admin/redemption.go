@@ -44,7 +44,7 @@ func (s *server) listRedemptions(c *call) error {
 	}
 	if subject := q.Get("subject"); subject != "" {
 		if f.Subject, err = personOf(&l.Policy)(subject); err != nil {
-			return gateway.Invalid("subject", err.Error())
+			return gateway.Invalid("subject", sentence(err.Error()))
 		}
 	}
 	if code := q.Get("code"); code != "" {
