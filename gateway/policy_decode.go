@@ -1,46 +1,49 @@
 package gateway
 
 import (
-	"bytes"
 	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// maxPolicy bounds a policy document, in bytes.
-const maxPolicy = 64 << 10
+const (
+	maxPolicy   = 64 << 10 // of a document, in bytes
+	maxDomains  = 1000     // of a list
+	maxProblems = 100      // that are told at once
+)
 
 // ParsePolicy reads a policy from JSON. Fields that are left out have their
 // defaults; every field that is unknown, repeated, of the wrong type or out of
 // bounds is named in the *PolicyError.
 func ParsePolicy(document []byte) (Policy, error) {
-	if len(document) > maxPolicy {
-		return Policy{}, &PolicyError{[]Problem{{"", "the document is larger than 64 KiB"}}}
-	}
-	value, err := decodeOnce(document)
+	value, problems, err := readDocument(document)
 	if err != nil {
 		return Policy{}, &PolicyError{[]Problem{{"", err.Error()}}}
 	}
 	p := DefaultPolicy("")
-	d := &policyDecoder{}
+	d := &policyDecoder{problems}
 	d.assign("", value, reflect.ValueOf(&p).Elem())
 	if p.Name == "" {
 		p.Name = p.Launch
 	}
 	var bounds *PolicyError
-	if errors.As(p.Validate(), &bounds) {
+	if !d.has("") && errors.As(p.Validate(), &bounds) {
 		for _, problem := range bounds.Problems {
-			if !d.has(problem.Path) {
+			// Without a launch there is no name either: one problem, told once.
+			if !d.has(problem.Path) && (problem.Path != "name" || p.Name != "") {
 				d.problems = append(d.problems, problem)
 			}
 		}
+	}
+	if n := len(d.problems); n > maxProblems {
+		d.problems = append(d.problems[:maxProblems], Problem{"", fmt.Sprintf("and %d more problems", n-maxProblems)})
 	}
 	if d.problems != nil {
 		return Policy{}, &PolicyError{d.problems}
@@ -48,160 +51,109 @@ func ParsePolicy(document []byte) (Policy, error) {
 	return p, nil
 }
 
-// object is a decoded JSON object in the order of its fields.
-type object []member
-
-type member struct {
-	name  string
-	value any
-}
-
-// decodeOnce decodes a document into objects, lists, strings, json.Numbers,
-// booleans and nil, refusing repeated fields and deep nesting.
-func decodeOnce(document []byte) (any, error) {
-	d := json.NewDecoder(bytes.NewReader(document))
-	d.UseNumber()
-	v, err := decodeValue(d, 0)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, errors.New("there is something after the end of the document")
-	}
-	return v, nil
-}
-
-const maxNesting = 10
-
-func decodeValue(d *json.Decoder, depth int) (any, error) {
-	if depth > maxNesting {
-		return nil, errors.New("the document is nested too deeply")
-	}
-	t, err := d.Token()
-	if err != nil {
-		return nil, errors.New("the document is not valid JSON: " + plainSyntax(err))
-	}
-	switch t {
-	case json.Delim('{'):
-		o := object{}
-		for d.More() {
-			name, err := d.Token()
-			if err != nil {
-				return nil, errors.New("the document is not valid JSON: " + plainSyntax(err))
-			}
-			if slices.ContainsFunc(o, func(m member) bool { return m.name == name }) {
-				return nil, fmt.Errorf("the field %q is given twice", name)
-			}
-			v, err := decodeValue(d, depth+1)
-			if err != nil {
-				return nil, err
-			}
-			o = append(o, member{name.(string), v})
-		}
-		_, err := d.Token()
-		return o, err
-	case json.Delim('['):
-		list := []any{}
-		for d.More() {
-			v, err := decodeValue(d, depth+1)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, v)
-		}
-		_, err := d.Token()
-		return list, err
-	}
-	return t, nil
-}
-
-func plainSyntax(err error) string {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return "it ends too early"
-	}
-	return err.Error()
-}
-
+// policyDecoder moves values out of a document into a Policy and gathers what
+// does not fit.
 type policyDecoder struct{ problems []Problem }
 
 func (d *policyDecoder) has(path string) bool {
 	return slices.ContainsFunc(d.problems, func(p Problem) bool { return p.Path == path })
 }
 
-func (d *policyDecoder) complain(path, format string, a ...any) {
-	d.problems = append(d.problems, Problem{path, fmt.Sprintf(format, a...)})
+func (d *policyDecoder) unexpected(path string, value any, expected string) {
+	d.problems = append(d.problems, Problem{path, fmt.Sprintf("found %s where %s is expected", describe(value), expected)})
 }
 
-// assign puts a decoded value where it belongs, or says why it cannot be.
+// textual is a value whose text form is its only one, but that a whole number
+// may be written without quotes.
+type textual interface {
+	encoding.TextUnmarshaler
+	expected() string
+}
+
+// assign puts a value where it belongs, or says why it cannot be. What it does
+// not assign keeps its default.
 func (d *policyDecoder) assign(path string, value any, to reflect.Value) {
-	if text, ok := to.Addr().Interface().(encoding.TextUnmarshaler); ok {
+	if t, ok := to.Addr().Interface().(textual); ok {
 		s, ok := value.(string)
 		if n, isNumber := value.(json.Number); isNumber {
 			s, ok = n.String(), true
 		}
-		if !ok {
-			d.complain(path, "found %s where a text is expected", describe(value))
-		} else if err := text.UnmarshalText([]byte(s)); err != nil {
-			d.complain(path, "%v", err)
+		if !ok || t.UnmarshalText([]byte(s)) != nil {
+			d.unexpected(path, value, t.expected())
 		}
 		return
 	}
 	switch to.Kind() {
 	case reflect.Struct:
-		o, ok := value.(object)
-		if !ok {
-			d.complain(path, "found %s where fields are expected", describe(value))
-			return
-		}
-		for _, m := range o {
-			field, known := fieldNamed(to, m.name)
-			if !known {
-				d.complain(join(path, m.name), "unknown field; did you mean %s?", join(path, nearest(m.name, fieldNames(to.Type()))))
-				continue
-			}
-			d.assign(join(path, m.name), m.value, field)
-		}
+		d.assignFields(path, value, to)
+	case reflect.Slice:
+		d.assignList(path, value, to)
 	case reflect.String:
 		s, ok := value.(string)
 		if !ok {
-			d.complain(path, "found %s where a text is expected", describe(value))
+			d.unexpected(path, value, "a text such as "+textLike(value))
 			return
 		}
 		to.SetString(s)
 	case reflect.Bool:
 		b, ok := value.(bool)
 		if !ok {
-			d.complain(path, "found %s where true or false is expected", describe(value))
+			d.unexpected(path, value, "true or false")
 			return
 		}
 		to.SetBool(b)
 	case reflect.Int:
-		n, ok := value.(json.Number)
+		n, _ := value.(json.Number)
 		i, err := strconv.ParseInt(string(n), 10, 64)
-		if !ok || err != nil || i > math.MaxInt32 || i < math.MinInt32 {
-			d.complain(path, "found %s where a whole number is expected", describe(value))
+		if err != nil || i > math.MaxInt32 || i < math.MinInt32 {
+			d.unexpected(path, value, "a whole number such as 64")
 			return
 		}
 		to.SetInt(i)
-	case reflect.Slice:
-		list, ok := value.([]any)
-		if !ok {
-			d.complain(path, "found %s where a list is expected", describe(value))
-			return
-		}
-		if len(list) > 1000 {
-			d.complain(path, "use at most 1000 entries")
-			return
-		}
-		s := reflect.MakeSlice(to.Type(), len(list), len(list))
-		for i, v := range list {
-			d.assign(fmt.Sprintf("%s[%d]", path, i), v, s.Index(i))
-		}
-		to.Set(s)
 	}
 }
 
+func (d *policyDecoder) assignFields(path string, value any, to reflect.Value) {
+	names := fieldNames(to.Type())
+	o, ok := value.(object)
+	if !ok {
+		d.unexpected(path, value, "an object with fields such as "+names[0])
+		return
+	}
+	for _, m := range o {
+		if i := slices.Index(names, m.name); i >= 0 {
+			d.assign(join(path, m.name), m.value, to.Field(i))
+			continue
+		}
+		d.problems = append(d.problems, Problem{join(path, m.name), "unknown field; " + suggest(path, m.name, names)})
+	}
+}
+
+func (d *policyDecoder) assignList(path string, value any, to reflect.Value) {
+	list, ok := value.([]any)
+	if !ok {
+		d.unexpected(path, value, `a list such as ["example.com"]`)
+		return
+	}
+	if len(list) > maxDomains {
+		d.problems = append(d.problems, Problem{path, fmt.Sprintf("use at most %d domains", maxDomains)})
+		return
+	}
+	s := reflect.MakeSlice(to.Type(), len(list), len(list))
+	for i, v := range list {
+		d.assign(fmt.Sprintf("%s[%d]", path, i), v, s.Index(i))
+	}
+	to.Set(s)
+}
+
+var plainName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}$`)
+
+// join makes a dotted path. A name that no policy has may be long or hold
+// anything: it is quoted and cut.
 func join(path, name string) string {
+	if !plainName.MatchString(name) {
+		name = fmt.Sprintf("%.40q", name)
+	}
 	if path == "" {
 		return name
 	}
@@ -211,7 +163,7 @@ func join(path, name string) string {
 func describe(value any) string {
 	switch v := value.(type) {
 	case nil:
-		return "null"
+		return "nothing (null)"
 	case string:
 		return fmt.Sprintf("the text %.40q", v)
 	case json.Number:
@@ -221,15 +173,47 @@ func describe(value any) string {
 	case []any:
 		return "a list"
 	}
-	return "fields"
+	return "an object"
 }
 
-func fieldNamed(v reflect.Value, name string) (reflect.Value, bool) {
-	i := slices.Index(fieldNames(v.Type()), name)
-	if i < 0 {
-		return reflect.Value{}, false
+// textLike is a text to show as an example: the value itself in quotes where
+// they are all that it lacks.
+func textLike(value any) string {
+	switch value.(type) {
+	case json.Number, bool:
+		return fmt.Sprintf(`"%.40v"`, value)
 	}
-	return v.Field(i), true
+	return `"text"`
+}
+
+// suggest says what an unknown field may have been meant to be: a field beside
+// it that is spelled nearly so, one of that name elsewhere in the policy, or
+// else whatever fits there.
+func suggest(path, name string, names []string) string {
+	name = name[:min(len(name), 40)]
+	nearest := slices.MinFunc(names, func(a, b string) int { return edits(name, a) - edits(name, b) })
+	if edits(name, nearest) <= max(2, len(nearest)/3) {
+		return "did you mean " + join(path, nearest) + "?"
+	}
+	for _, known := range fieldPaths("", reflect.TypeFor[Policy]()) {
+		if strings.HasSuffix("."+known, "."+name) {
+			return "did you mean " + known + "?"
+		}
+	}
+	return "the fields here are " + strings.Join(names, ", ")
+}
+
+// fieldPaths lists the dotted path of every field, the outer ones first.
+func fieldPaths(path string, t reflect.Type) []string {
+	if _, ok := reflect.Zero(reflect.PointerTo(t)).Interface().(textual); ok || t.Kind() != reflect.Struct {
+		return nil
+	}
+	var outer, inner []string
+	for i, name := range fieldNames(t) {
+		outer = append(outer, join(path, name))
+		inner = append(inner, fieldPaths(join(path, name), t.Field(i).Type)...)
+	}
+	return append(outer, inner...)
 }
 
 func fieldNames(t reflect.Type) []string {
@@ -238,14 +222,6 @@ func fieldNames(t reflect.Type) []string {
 		names[i], _, _ = strings.Cut(t.Field(i).Tag.Get("json"), ",")
 	}
 	return names
-}
-
-// nearest is the name with the fewest edits between it and the one given.
-func nearest(name string, names []string) string {
-	if len(name) > 100 {
-		name = name[:100]
-	}
-	return slices.MinFunc(names, func(a, b string) int { return edits(name, a) - edits(name, b) })
 }
 
 // edits is the Levenshtein distance.

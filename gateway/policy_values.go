@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -9,28 +10,35 @@ import (
 	"time"
 )
 
-// Duration is a length of time whose text is made of whole days, hours,
-// minutes and seconds: "30d", "1d12h", "15m". Zero is "".
+// Duration is a length of time in whole milliseconds, 0 or more. Its text
+// counts days, hours, minutes and seconds: "30d", "1d12h", "15m". Zero is "".
 type Duration time.Duration
 
+// durationUnits stand in the order in which a text may use them, each once.
 var durationUnits = []struct {
 	unit string
 	size time.Duration
 }{{"d", 24 * time.Hour}, {"h", time.Hour}, {"m", time.Minute}, {"s", time.Second}, {"ms", time.Millisecond}}
 
-// String is the shortest exact text.
+// exact reports whether the text form says all of a duration.
+func (d Duration) exact() bool { return d >= 0 && d%Duration(time.Millisecond) == 0 }
+
+// String is the text form, and Go's for a duration that has none.
 func (d Duration) String() string {
-	b, _ := d.MarshalText()
+	b, err := d.MarshalText()
+	if err != nil {
+		return time.Duration(d).String()
+	}
 	return string(b)
 }
 
-// MarshalText writes the text form.
+// MarshalText writes the one text of a duration: the largest units first, none
+// of them zero.
 func (d Duration) MarshalText() ([]byte, error) {
-	rest := time.Duration(d)
-	if rest == 0 {
-		return nil, nil
+	if !d.exact() {
+		return nil, fmt.Errorf("%v is not a duration of whole milliseconds", time.Duration(d))
 	}
-	var b []byte
+	b, rest := []byte{}, time.Duration(d)
 	for _, u := range durationUnits {
 		if n := rest / u.size; n > 0 {
 			b = strconv.AppendInt(b, int64(n), 10)
@@ -41,39 +49,40 @@ func (d Duration) MarshalText() ([]byte, error) {
 	return b, nil
 }
 
+func (*Duration) expected() string { return `a duration such as "30d", "72h" or "15m"` }
+
 // UnmarshalText reads the text form.
 func (d *Duration) UnmarshalText(text []byte) error {
-	total, rest := time.Duration(0), string(text)
+	wrong := errors.New("use " + d.expected())
+	total, rest, units := time.Duration(0), string(text), durationUnits
 	for rest != "" {
-		digits := 0
-		for digits < len(rest) && rest[digits] >= '0' && rest[digits] <= '9' {
-			digits++
+		digits, after := run(rest, true)
+		unit, next := run(after, false)
+		n, err := strconv.ParseInt(digits, 10, 64)
+		for len(units) > 0 && units[0].unit != unit {
+			units = units[1:]
 		}
-		n, err := strconv.ParseInt(rest[:digits], 10, 64)
-		if err != nil {
-			return errDuration
+		if err != nil || len(units) == 0 {
+			return wrong
 		}
-		rest = rest[digits:]
-		letters := 0
-		for letters < len(rest) && (rest[letters] < '0' || rest[letters] > '9') {
-			letters++
+		size := units[0].size
+		if n > int64(math.MaxInt64/size) || total > math.MaxInt64-time.Duration(n)*size {
+			return wrong
 		}
-		size := time.Duration(0)
-		for _, u := range durationUnits {
-			if u.unit == rest[:letters] {
-				size = u.size
-			}
-		}
-		if size == 0 || n > int64(math.MaxInt64/size) || total > math.MaxInt64-time.Duration(n)*size {
-			return errDuration
-		}
-		total, rest = total+time.Duration(n)*size, rest[letters:]
+		total, rest, units = total+time.Duration(n)*size, next, units[1:]
 	}
 	*d = Duration(total)
 	return nil
 }
 
-var errDuration = errors.New(`use a duration such as "30d", "72h" or "15m"`)
+// run cuts off what a text begins with: its digits, or what comes before them.
+func run(s string, digits bool) (head, rest string) {
+	i := 0
+	for i < len(s) && (s[i] >= '0' && s[i] <= '9') == digits {
+		i++
+	}
+	return s[:i], s[i:]
+}
 
 // Rate is so many in a window of time: "3/1h". The zero Rate is "off".
 type Rate struct {
@@ -89,6 +98,8 @@ func (r Rate) MarshalText() ([]byte, error) {
 	return fmt.Appendf(nil, "%d/%v", r.Count, r.Window), nil
 }
 
+func (*Rate) expected() string { return `a rate such as "3/1h" or "off"` }
+
 // UnmarshalText reads the text form; "" and "off" are no limit.
 func (r *Rate) UnmarshalText(text []byte) error {
 	if s := string(text); s == "" || s == "off" {
@@ -96,12 +107,12 @@ func (r *Rate) UnmarshalText(text []byte) error {
 		return nil
 	}
 	count, window, ok := strings.Cut(string(text), "/")
-	n, err := strconv.Atoi(count)
+	n, err := strconv.ParseUint(count, 10, 31)
 	var d Duration
 	if !ok || err != nil || n < 1 || d.UnmarshalText([]byte(window)) != nil || d == 0 {
-		return errors.New(`use a rate such as "3/1h", or "off"`)
+		return errors.New("use " + r.expected())
 	}
-	*r = Rate{n, d}
+	*r = Rate{int(n), d}
 	return nil
 }
 
@@ -111,15 +122,22 @@ type Rounds int64
 // Unlimited rounds never run out.
 const Unlimited Rounds = -1
 
-// MarshalText writes the text form.
-func (r Rounds) MarshalText() ([]byte, error) {
+// MarshalJSON writes a number or "unlimited".
+func (r Rounds) MarshalJSON() ([]byte, error) {
 	if r == Unlimited {
-		return []byte("unlimited"), nil
+		return []byte(`"unlimited"`), nil
 	}
 	return strconv.AppendInt(nil, int64(r), 10), nil
 }
 
-// UnmarshalText reads the text form.
+// UnmarshalJSON reads what MarshalJSON writes, and a number in quotes.
+func (r *Rounds) UnmarshalJSON(b []byte) error {
+	return r.UnmarshalText([]byte(strings.Trim(string(b), `"`)))
+}
+
+func (*Rounds) expected() string { return `a whole number or "unlimited"` }
+
+// UnmarshalText reads digits or "unlimited".
 func (r *Rounds) UnmarshalText(text []byte) error {
 	if string(text) == "unlimited" {
 		*r = Unlimited
@@ -127,8 +145,20 @@ func (r *Rounds) UnmarshalText(text []byte) error {
 	}
 	n, err := strconv.ParseUint(string(text), 10, 31)
 	if err != nil {
-		return errors.New(`use a whole number, or "unlimited"`)
+		return errors.New("use " + r.expected())
 	}
 	*r = Rounds(n)
 	return nil
+}
+
+// Domains is a list of domain names. A nil one is written as an empty list, so
+// that what a policy marshals to always reads back.
+type Domains []string
+
+// MarshalJSON writes a list.
+func (d Domains) MarshalJSON() ([]byte, error) {
+	if d == nil {
+		return []byte("[]"), nil
+	}
+	return json.Marshal([]string(d))
 }

@@ -1,0 +1,108 @@
+package gateway
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Validate returns a *PolicyError naming every field that is out of bounds.
+func (p *Policy) Validate() error {
+	v := &policyCheck{}
+	v.that(ValidLaunchName(p.Launch), "launch", `use 1 to 40 of a-z, 0-9 and -, with no - at either end, such as "writer"`)
+	v.that(p.Name != "" && utf8.RuneCountInString(p.Name) <= 100 && !strings.ContainsFunc(p.Name, notPrintable), "name", "use 1 to 100 printable characters")
+	v.that(p.LandingURL == "" || absoluteHTTP(p.LandingURL), "landing_url", `use an absolute URL such as "https://app.example/signup" or "" for none`)
+	v.oneOf(string(p.Ack), "ack", string(DurabilityAccepted), string(DurabilityPersisted))
+	v.oneOf(p.Refusals, "refusals", RefusalsExplicit, RefusalsOpaque)
+	v.oneOf(p.Subjects.Identity, "subjects.identity", IdentityAny, IdentityID, IdentityEmail)
+	v.domains(p.Subjects.Canonical.Dots, "subjects.canonical.dots")
+	for _, c := range []struct {
+		path string
+		CodeDefaults
+	}{{"personal", p.Codes.Personal}, {"bulk", p.Codes.Bulk}, {"vip", p.Codes.VIP}, {"waitlist", p.Codes.Waitlist}, {"link", p.Codes.Link}} {
+		path := "codes." + c.path
+		v.that(c.Uses >= 1 && c.Uses <= MaxUses, path+".uses", "use a whole number from 1 to 1000000000")
+		v.upTo(c.Expires, path+".expires", 3650*day)
+		f, err := ParseFormat(c.Format)
+		if err == nil { // no campaign's values make a code shorter than these
+			_, err = f.bind(FormatValues{Prefix: "A", Period: "A", Campaign: "A"})
+		}
+		v.that(err == nil, path+".format", "%v", err)
+	}
+	v.between(p.Holds.Expires, "holds.expires", Duration(time.Second), 7*day)
+	v.rate(p.Limits.FailedAttempts.PerAddress, "limits.failed_attempts.per_address")
+	v.rate(p.Limits.FailedAttempts.PerSubject, "limits.failed_attempts.per_subject")
+	v.between(p.Limits.AddressDedup.Window, "limits.address_dedup.window", Duration(time.Minute), 90*day)
+	v.oneOf(p.Limits.AddressDedup.Action, "limits.address_dedup.action", DedupRefuse, DedupOff)
+	v.that(p.Limits.IPv6Prefix >= 32 && p.Limits.IPv6Prefix <= 128, "limits.ipv6_prefix", "use a whole number from 32 to 128")
+	v.oneOf(p.Abuse.DisposableEmail, "abuse.disposable_email", DisposableRefuse, DisposableAllow)
+	v.domains(p.Abuse.AllowEmailDomains, "abuse.allow_email_domains")
+	v.domains(p.Abuse.DenyEmailDomains, "abuse.deny_email_domains")
+	v.that(p.Unlock.Tier != "" && len(p.Unlock.Tier) <= maxLabel && !strings.ContainsFunc(p.Unlock.Tier, notPrintable), "unlock.tier", "use 1 to 100 bytes of printable text")
+	v.rounds(p.Unlock.InviteRounds, "unlock.invite_rounds")
+	v.rounds(p.Unlock.LicenseRounds, "unlock.license_rounds")
+	v.upTo(p.Unlock.Expires, "unlock.expires", 3650*day)
+	v.that(cookieName.MatchString(p.Attribution.Cookie), "attribution.cookie", "use 1 to 64 letters, digits or any of !#$%%&'*+-.^_`|~")
+	v.between(p.Attribution.Window, "attribution.window", Duration(time.Minute), 365*day)
+	v.between(p.Retention.Attempts, "retention.attempts", day, 3650*day)
+	v.between(p.Retention.Journal, "retention.journal", 31*day, 3650*day)
+	if v.problems != nil {
+		return &PolicyError{v.problems}
+	}
+	return nil
+}
+
+var (
+	// cookieName is a token, as RFC 6265 has it.
+	cookieName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$")
+	domainName = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$`)
+)
+
+// absoluteHTTP takes what can stand in a Location header as it is: no spaces,
+// nothing outside ASCII, no password.
+func absoluteHTTP(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != "" && u.User == nil &&
+		len(s) <= 2000 && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
+// policyCheck gathers problems.
+type policyCheck struct{ problems []Problem }
+
+func (v *policyCheck) that(ok bool, path, format string, a ...any) {
+	if !ok {
+		v.problems = append(v.problems, Problem{path, fmt.Sprintf(format, a...)})
+	}
+}
+
+func (v *policyCheck) oneOf(s, path string, words ...string) {
+	v.that(slices.Contains(words, s), path, "use one of: %s", strings.Join(words, ", "))
+}
+
+func (v *policyCheck) between(d Duration, path string, least, most Duration) {
+	v.that(d.exact() && d >= least && d <= most, path, "use a duration from %v to %v", least, most)
+}
+
+func (v *policyCheck) upTo(d Duration, path string, most Duration) {
+	v.that(d.exact() && d <= most, path, `use a duration up to %v or "" for none`, most)
+}
+
+func (v *policyCheck) rate(r Rate, path string) {
+	v.that(r == Rate{} || r.Count > 0 && r.Count <= 100 && r.Window.exact() && r.Window >= Duration(time.Second) && r.Window <= 7*day,
+		path, `use a rate such as "3/1h" (1 to 100 in 1s to 7d) or "off"`)
+}
+
+func (v *policyCheck) rounds(r Rounds, path string) {
+	v.that(r >= Unlimited && r <= MaxUses, path, `use a whole number up to 1000000000 or "unlimited"`)
+}
+
+func (v *policyCheck) domains(list Domains, path string) {
+	v.that(len(list) <= maxDomains, path, "use at most %d domains", maxDomains)
+	for i, d := range list[:min(len(list), maxDomains)] {
+		v.that(len(d) <= 253 && domainName.MatchString(d), fmt.Sprintf("%s[%d]", path, i), `use a lower-case domain in ASCII such as "example.com"`)
+	}
+}
