@@ -14,6 +14,11 @@ type StoredLaunch struct {
 	Seq     uint64
 	Epoch   uint64
 	Bytes   uint64
+	// Identity is the run of the Redis server that is admitted, "" before the
+	// first.
+	Identity string
+	// Adopting is the epoch that a heal which did not end wanted to carry on.
+	Adopting uint64
 }
 
 // StoredCampaign is a campaign and its uses, held ones included.

@@ -2,6 +2,7 @@ package lua
 
 import (
 	"context"
+	"errors"
 	"strconv"
 
 	"admitone/gateway"
@@ -46,8 +47,10 @@ func (s *Store) runOpen(l *launch, batch []*openCall) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
 	defer cancel()
-	r, err := s.send(ctx, codeOpen, keys, args)
+	r, err := s.send(ctx, codeOpen, s.introduce(l), keys, args)
 	switch {
+	case errors.Is(err, errStranger):
+		s.breached(l, epoch, "identity")
 	case err != nil: // logged; these visits are not counted
 	case r.word(0) == "breach":
 		s.breached(l, epoch, r.word(1))

@@ -51,7 +51,7 @@ func (s *Store) ReadJournal(ctx context.Context, name string, after uint64, most
 // if this is not the history of the epoch.
 func (s *Store) Trim(ctx context.Context, name string, epoch, position, bytes uint64) error {
 	k := newKeys(name)
-	r, err := s.send(ctx, journalTrim, []string{k.meta, k.journal}, []any{epoch, position, bytes})
+	r, err := s.send(ctx, journalTrim, nil, []string{k.meta, k.journal}, []any{epoch, position, bytes})
 	if err != nil {
 		return err
 	}

@@ -116,10 +116,15 @@ func (s *Store) admit(ctx context.Context, l *launch) error {
 	if time.Since(l.tried) < retryAdmit {
 		return notAdmitted()
 	}
-	var epoch, position uint64
-	if s.admitter != nil {
-		var err error
-		if epoch, position, err = s.admitter.Admit(ctx, l.name); err != nil {
+	var a Admission
+	var err error
+	if s.admitter == nil {
+		a.Identity, err = s.Identity(ctx, l.name)
+		if err != nil {
+			return err
+		}
+	} else {
+		if a, err = s.admitter.Admit(ctx, l.name); err != nil {
 			if !errors.Is(err, gateway.Refuse(gateway.LaunchUnknown)) {
 				l.tried = time.Now()
 			}
@@ -130,11 +135,12 @@ func (s *Store) admit(ctx context.Context, l *launch) error {
 	if err != nil {
 		return err
 	}
-	if s.admitter != nil && (snapshot.Epoch != epoch || at.Seq < position) {
+	if s.admitter != nil && (snapshot.Epoch != a.Epoch || at.Seq < a.Position) {
 		l.tried = time.Now()
 		return notAdmitted()
 	}
-	l.seen.Store(max(position, at.Seq))
+	l.identity.Store(&a.Identity)
+	l.seen.Store(max(a.Position, at.Seq))
 	l.snapshot.Store(snapshot)
 	l.checked.Store(time.Now().UnixNano())
 	l.epoch.Store(snapshot.Epoch)
@@ -151,9 +157,23 @@ func (s *Store) breached(l *launch, epoch uint64, what string) error {
 	return notAdmitted()
 }
 
+// Supersede closes a launch whose history was given up for a later epoch: a
+// gateway that still reaches the old server would go on in vain.
+func (s *Store) Supersede(name string, epoch uint64) {
+	s.mu.RLock()
+	l := s.launches[name]
+	s.mu.RUnlock()
+	if l == nil {
+		return
+	}
+	if served := l.epoch.Load(); served != 0 && served < epoch {
+		_ = s.breached(l, served, "superseded") // the next call finds it closed
+	}
+}
+
 // read is the launch as Redis holds it now.
 func (s *Store) read(ctx context.Context, l *launch) (*gateway.Launch, gateway.Position, error) {
-	r, err := s.send(ctx, launchRead, []string{l.meta, l.config}, nil)
+	r, err := s.send(ctx, launchRead, nil, []string{l.meta, l.config}, nil)
 	if err != nil {
 		return nil, gateway.Position{}, err
 	}
@@ -229,6 +249,19 @@ func (s *Store) refresh(ctx context.Context, l *launch) {
 	l.checked.Store(time.Now().UnixNano())
 }
 
+var launchAdopt = declare("launch_adopt", contract{
+	keys:    "meta",
+	args:    "epoch position next_epoch",
+	replies: []string{"adopted seq", "breach what"},
+})
+
+// Adopt lets the launch's history in Redis go on under a new epoch, if it is
+// of the epoch before and has reached the position. It reports whether it did.
+func (s *Store) Adopt(ctx context.Context, name string, epoch, position, next uint64) (bool, error) {
+	r, err := s.send(ctx, launchAdopt, nil, []string{newKeys(name).meta}, []any{epoch, position, next})
+	return err == nil && r.word(0) == "adopted", err
+}
+
 // Position is how far the launch's journal has come. The entries and bytes are
 // what Postgres does not hold yet.
 func (s *Store) Position(ctx context.Context, name string) (gateway.Position, error) {
@@ -261,7 +294,7 @@ func (s *Store) CreateLaunch(ctx context.Context, p gateway.Policy, by gateway.A
 	}
 	// A history's first epoch is the time it began, so that a launch made
 	// anew after both stores lost it is not taken for the one before.
-	r, err := s.send(ctx, launchPut, []string{k.meta, k.journal, k.config},
+	r, err := s.send(ctx, launchPut, nil, []string{k.meta, k.journal, k.config},
 		[]any{now.UnixMilli(), 0, "new", rules(p, true), "1", url.QueryEscape(by.Name), url.QueryEscape(by.Note), policy})
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package lua
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"strings"
 	"sync"
@@ -139,8 +140,10 @@ func (s *Store) sendBatch(l *launch, sc *script, epoch uint64, keys []string, ar
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
 	defer cancel()
-	r, err := s.send(ctx, sc, keys, args)
+	r, err := s.send(ctx, sc, s.introduce(l), keys, args)
 	switch {
+	case errors.Is(err, errStranger):
+		return nil, 0, s.breached(l, epoch, "identity")
 	case err != nil:
 		return nil, 0, err
 	case r.word(0) == "breach":

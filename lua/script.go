@@ -90,16 +90,28 @@ func (once) NoRetry() bool { return true }
 // script ran.
 var errUnknownOutcome = errors.New("redis did not answer")
 
+// processor is a client or one connection of it.
+type processor interface {
+	Process(ctx context.Context, cmd redis.Cmder) error
+}
+
+// introduction lends a connection to a server that does not know a script yet,
+// if the script may be told to it.
+type introduction func(context.Context) (conn *redis.Conn, err error)
+
 // run sends the script and returns its reply: one of the declared words, then
-// what follows. A script that the server does not know is sent whole, which is
-// safe: NOSCRIPT means that nothing ran.
-func (s *script) run(ctx context.Context, r redis.UniversalClient, keys []string, args []any) (reply, error) {
+// what follows. NOSCRIPT means that nothing ran: then the script is sent whole,
+// on the connection that the introduction lends where there is one.
+func (s *script) run(ctx context.Context, r redis.UniversalClient, introduce introduction, keys []string, args []any) (reply, error) {
 	if len(keys) < s.keys || len(args) < s.args || s.perKeys > 0 && (len(keys)-s.keys) != (len(args)-s.args)*s.perKeys {
 		return nil, fmt.Errorf("lua: %s called with %d keys and %d arguments", s.name, len(keys), len(args))
 	}
 	words, err := s.send(ctx, r, "EVALSHA", s.sha, keys, args)
 	if err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") {
-		words, err = s.send(ctx, r, "EVAL", s.source, keys, args)
+		words, err = s.tell(ctx, r, introduce, keys, args)
+		if errors.Is(err, errStranger) {
+			return nil, err
+		}
 	}
 	if err != nil {
 		var fromRedis redis.Error
@@ -114,7 +126,20 @@ func (s *script) run(ctx context.Context, r redis.UniversalClient, keys []string
 	return words, nil
 }
 
-func (s *script) send(ctx context.Context, r redis.UniversalClient, verb, script string, keys []string, args []any) (reply, error) {
+// tell sends the script whole, which loads it.
+func (s *script) tell(ctx context.Context, r redis.UniversalClient, introduce introduction, keys []string, args []any) (reply, error) {
+	if introduce == nil {
+		return s.send(ctx, r, "EVAL", s.source, keys, args)
+	}
+	conn, err := introduce(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	return s.send(ctx, conn, "EVAL", s.source, keys, args)
+}
+
+func (s *script) send(ctx context.Context, r processor, verb, script string, keys []string, args []any) (reply, error) {
 	line := make([]any, 0, 3+len(keys)+len(args))
 	line = append(line, verb, script, len(keys))
 	for _, k := range keys {

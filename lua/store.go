@@ -18,10 +18,17 @@ import (
 // Admitter says which history of a launch this Redis may serve, after making
 // Redis right where it has to.
 type Admitter interface {
-	// Admit returns the admitted epoch and the lowest position that Redis must
-	// have reached. It returns launch_unknown if neither store has the launch,
-	// not_admitted if the history cannot be made right yet.
-	Admit(ctx context.Context, launch string) (epoch, position uint64, err error)
+	// Admit returns what Redis must be to be served. It returns launch_unknown
+	// if neither store has the launch, not_admitted if the history cannot be
+	// made right yet.
+	Admit(ctx context.Context, launch string) (Admission, error)
+}
+
+// Admission is what a Redis must be to serve a launch.
+type Admission struct {
+	Epoch    uint64 // of the history
+	Position uint64 // that it must have reached
+	Identity string // the run of the server
 }
 
 // Options are what a Store needs. Zero numbers take the defaults named.
@@ -62,8 +69,9 @@ type launch struct {
 	validate group[validateCall]
 	open     group[openCall]
 
-	epoch    atomic.Uint64 // 0: not admitted
-	seen     atomic.Uint64 // highest position that a script has answered
+	epoch    atomic.Uint64          // 0: not admitted
+	seen     atomic.Uint64          // highest position that a script has answered
+	identity atomic.Pointer[string] // the admitted run of the server
 	snapshot atomic.Pointer[gateway.Launch]
 	checked  atomic.Int64 // when the snapshot was last known to be current, Unix ns
 	busy     atomic.Bool  // refreshing
@@ -126,7 +134,10 @@ func (s *Store) call(ctx context.Context, l *launch, sc *script, keys []string, 
 		return nil, notAdmitted()
 	}
 	args = append([]any{epoch, l.seen.Load()}, args...)
-	r, err := s.send(ctx, sc, keys, args)
+	r, err := s.send(ctx, sc, s.introduce(l), keys, args)
+	if errors.Is(err, errStranger) {
+		return nil, s.breached(l, epoch, "identity")
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -148,14 +159,15 @@ func (s *Store) note(l *launch, r reply, at int) uint64 {
 	return position
 }
 
-func (s *Store) send(ctx context.Context, sc *script, keys []string, args []any) (reply, error) {
+// send runs a script and makes what went wrong an error that a caller may see.
+func (s *Store) send(ctx context.Context, sc *script, introduce introduction, keys []string, args []any) (reply, error) {
 	began := time.Now()
-	r, err := sc.run(ctx, s.redis, keys, args)
+	r, err := sc.run(ctx, s.redis, introduce, keys, args)
 	s.metrics.script(sc.name, time.Since(began), err)
-	if err != nil {
-		return nil, s.outage(err)
+	if err == nil || errors.Is(err, errStranger) {
+		return r, err
 	}
-	return r, nil
+	return nil, s.outage(err)
 }
 
 // outage logs what Redis said and answers what a caller may know: overloaded

@@ -61,6 +61,10 @@ func (c *healCommand) Run(ctx context.Context) error {
 				fmt.Fprintf(w, "%s: Redis is whole at position %d\n", r.Launch, r.Seq)
 				continue
 			}
+			if r.Adopted {
+				fmt.Fprintf(w, "%s: Redis' history goes on at position %d under epoch %d\n", r.Launch, r.Seq, r.Epoch)
+				continue
+			}
 			fmt.Fprintf(w, "%s: healed to position %d, epoch %d: %d campaigns, %d codes, %d redemptions in %v\n", r.Launch, r.Seq, r.Epoch, r.Campaigns, r.Codes, r.Redemptions, r.Took.Round(1e6))
 		}
 	})

@@ -125,6 +125,7 @@ func (n *node) run(registry *prometheus.Registry, persisted *gateway.Persisted) 
 	n.work.Go(func() { copier.Run(work, n.ledger.Pool()) })
 	n.work.Go(func() { n.store.Listen(work) })
 	n.work.Go(func() { n.store.SweepEvery(work, time.Second) })
+	n.work.Go(func() { n.healer.Watch(work, time.Second) })
 	go func() { n.lastError <- n.edge.Serve(n.public) }()
 	go func() {
 		if err := n.admin.Serve(n.private); !errors.Is(err, http.ErrServerClosed) {

@@ -2,9 +2,11 @@
 // that holds none, an old one or too little.
 //
 // Redis and Postgres are two prefixes of one history. Redis ahead is the normal
-// case: the syncer catches up. Redis behind, or of another epoch, has lost
-// something: then everything is written anew from Postgres, under a new epoch,
-// before anybody is served.
+// case: the syncer catches up. Three things tell that the history may be
+// broken: another run of the server (it restarted, was promoted or replaced),
+// another epoch, or a position behind Postgres'. Then a new epoch begins before
+// anybody is served: what Redis holds goes on where it is long enough, and is
+// written anew from Postgres where it is not.
 package heal
 
 import (
@@ -34,49 +36,87 @@ type Healer struct {
 // healer before it serves a launch.
 func (h *Healer) Serve(s *lua.Store) { h.store = s }
 
-// Admit returns the epoch and the position that Redis must hold of a launch,
-// healing it first where it must. It returns launch_unknown if neither store
-// has the launch, not_admitted while another process heals it.
-func (h *Healer) Admit(ctx context.Context, launch string) (epoch, position uint64, err error) {
-	stored, inRedis, known, err := h.compare(ctx, launch)
-	switch {
-	case err != nil:
-		return 0, 0, h.unavailable(launch, err)
-	case whole(stored, inRedis, known):
-		return inRedis.Epoch, stored.Seq, nil
-	case !known.redis && !known.postgres:
-		return 0, 0, gateway.Refuse(gateway.LaunchUnknown)
+// Admit returns what Redis must be to serve a launch, healing it first where it
+// must. It returns launch_unknown if neither store has the launch, not_admitted
+// while another process heals it or Postgres is away.
+func (h *Healer) Admit(ctx context.Context, launch string) (lua.Admission, error) {
+	for range 2 {
+		state, err := h.compare(ctx, launch)
+		switch {
+		case err != nil:
+			return lua.Admission{}, h.unavailable(launch, err)
+		case !state.inRedis && !state.inPostgres:
+			return lua.Admission{}, gateway.Refuse(gateway.LaunchUnknown)
+		case state.whole():
+			if state.inPostgres && state.stored.Identity == "" {
+				if err := h.Ledger.Admit(ctx, launch, state.stored.Epoch, state.identity); err != nil {
+					return lua.Admission{}, h.unavailable(launch, err)
+				}
+			}
+			return lua.Admission{Epoch: state.redis.Epoch, Position: state.stored.Seq, Identity: state.identity}, nil
+		}
+		if err := h.healServer(ctx, launch, state); err != nil {
+			return lua.Admission{}, h.unavailable(launch, err)
+		}
 	}
-	if _, err := h.Heal(ctx, launch); err != nil {
-		return 0, 0, h.unavailable(launch, err)
-	}
-	stored, inRedis, known, err = h.compare(ctx, launch)
-	if err != nil || !whole(stored, inRedis, known) {
-		return 0, 0, h.unavailable(launch, err)
-	}
-	return inRedis.Epoch, stored.Seq, nil
+	return lua.Admission{}, h.unavailable(launch, nil)
 }
 
-// presence says which stores know a launch.
-type presence struct{ redis, postgres bool }
+// healServer heals a launch; where the server itself is another, first all
+// other launches that lived on it: once a script is loaded there, nothing but
+// their epochs keeps a gateway from being served.
+func (h *Healer) healServer(ctx context.Context, launch string, state comparison) error {
+	if state.inPostgres && state.stored.Identity != state.identity {
+		names, err := h.Ledger.Launches(ctx)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			other, err := h.compare(ctx, name)
+			if err != nil {
+				return err
+			}
+			if name != launch && other.stored.Identity != "" && other.stored.Identity == state.stored.Identity {
+				if _, err := h.Heal(ctx, name); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	_, err := h.Heal(ctx, launch)
+	return err
+}
 
-func (h *Healer) compare(ctx context.Context, launch string) (stored gateway.StoredLaunch, inRedis gateway.Position, known presence, err error) {
+// comparison is a launch as both stores know it.
+type comparison struct {
+	redis      gateway.Position
+	inRedis    bool
+	identity   string // of the server that holds it now
+	stored     gateway.StoredLaunch
+	inPostgres bool
+}
+
+func (h *Healer) compare(ctx context.Context, launch string) (c comparison, err error) {
+	if c.identity, err = h.store.Identity(ctx, launch); err != nil {
+		return c, err
+	}
 	// Redis first: what Postgres holds afterwards can only be more.
-	inRedis, known.redis, err = h.store.Peek(ctx, launch)
-	if err != nil {
-		return
+	if c.redis, c.inRedis, err = h.store.Peek(ctx, launch); err != nil {
+		return c, err
 	}
-	stored, known.postgres, err = h.Ledger.Position(ctx, launch)
-	return
+	c.stored, c.inPostgres, err = h.Ledger.Position(ctx, launch)
+	return c, err
 }
 
-// whole reports whether Redis' history is Postgres' and at least as long. A
-// launch that Postgres does not know yet was made a moment ago.
-func whole(stored gateway.StoredLaunch, inRedis gateway.Position, known presence) bool {
-	if !known.postgres {
-		return known.redis && inRedis.Persisted == 0
+// whole reports whether this run of the server is the admitted one and its
+// history is Postgres' and at least as long. A launch that Postgres does not
+// know yet was made a moment ago.
+func (c comparison) whole() bool {
+	if !c.inPostgres {
+		return c.inRedis && c.redis.Persisted == 0
 	}
-	return known.redis && inRedis.Epoch == stored.Epoch && inRedis.Seq >= stored.Seq
+	return c.inRedis && c.redis.Epoch == c.stored.Epoch && c.redis.Seq >= c.stored.Seq &&
+		(c.stored.Identity == c.identity || c.stored.Identity == "" && c.stored.Adopting == 0)
 }
 
 func (h *Healer) unavailable(launch string, err error) error {
@@ -88,10 +128,11 @@ func (h *Healer) unavailable(launch string, err error) error {
 
 // Report says what a heal did.
 type Report struct {
-	Launch string `json:"launch"`
-	Healed bool   `json:"healed"` // false: there was nothing to do
-	Epoch  uint64 `json:"epoch"`
-	Seq    uint64 `json:"position"`
+	Launch  string `json:"launch"`
+	Healed  bool   `json:"healed"`  // false: there was nothing to do
+	Adopted bool   `json:"adopted"` // Redis' own history was carried on, not written anew
+	Epoch   uint64 `json:"epoch"`
+	Seq     uint64 `json:"position"`
 	lua.RestoreCount
 	Took time.Duration `json:"took_ns"`
 }
@@ -118,36 +159,98 @@ func (h *Healer) Heal(ctx context.Context, launch string) (Report, error) {
 			conn.Conn().Close(context.WithoutCancel(ctx))
 		}
 	}()
-	stored, inRedis, known, err := h.compare(ctx, launch)
+	state, err := h.compare(ctx, launch)
 	if err != nil {
 		return report, err
 	}
-	if !known.postgres {
+	if !state.inPostgres {
 		return report, gateway.Refuse(gateway.LaunchUnknown)
 	}
-	if whole(stored, inRedis, known) {
-		report.Epoch, report.Seq = inRedis.Epoch, inRedis.Seq
+	if state.whole() {
+		report.Epoch, report.Seq = state.redis.Epoch, state.redis.Seq
 		return report, nil
 	}
+	return h.heal(ctx, launch, state)
+}
+
+// heal makes Redis right: it carries on what Redis holds where that is the last
+// history and long enough, and writes everything anew where it is not.
+func (h *Healer) heal(ctx context.Context, launch string, state comparison) (Report, error) {
+	report := Report{Launch: launch, Healed: true}
 	began := time.Now()
-	h.Log.Warn("healing: Redis does not hold the history that Postgres does", "launch", launch,
-		"redis_has_it", known.redis, "redis_epoch", inRedis.Epoch, "redis_position", inRedis.Seq, "epoch", stored.Epoch, "position", stored.Seq)
-	// From here on a syncer that still reads the old history cannot commit.
-	epoch, err := h.Ledger.Bump(ctx, launch, stored.Epoch)
+	h.Log.Warn("healing: this Redis is not the one admitted, or does not hold what Postgres does", "launch", launch,
+		"redis_has_it", state.inRedis, "redis_epoch", state.redis.Epoch, "redis_position", state.redis.Seq,
+		"epoch", state.stored.Epoch, "position", state.stored.Seq, "same_server", state.identity == state.stored.Identity)
+	// A heal that broke off between the two stores left the epoch before
+	// behind in Redis: it is still the one to carry on.
+	carry := state.stored.Epoch
+	if state.stored.Adopting != 0 && state.redis.Epoch == state.stored.Adopting {
+		carry = state.stored.Adopting
+	}
+	// From here on a syncer that still reads the old history cannot commit, and
+	// the position is the last that it reached.
+	stored, err := h.Ledger.Bump(ctx, launch, state.stored.Epoch, carry)
 	if err != nil {
 		return report, err
 	}
+	report.Epoch, report.Seq = stored.Epoch, stored.Seq
+	if state.inRedis {
+		if report.Adopted, err = h.store.Adopt(ctx, launch, carry, stored.Seq, stored.Epoch); err != nil {
+			return report, err
+		}
+	}
+	if !report.Adopted {
+		if err := h.reload(ctx, launch, stored.Epoch, &report); err != nil {
+			return report, err
+		}
+	}
+	if now, err := h.store.Identity(ctx, launch); err != nil || now != state.identity {
+		return report, errors.Join(errors.New("the server changed while it was healed"), err)
+	}
+	if err := h.Ledger.Admit(ctx, launch, stored.Epoch, state.identity); err != nil {
+		return report, err
+	}
+	report.Took = time.Since(began)
+	h.Log.Info("healed", "launch", launch, "adopted", report.Adopted, "epoch", report.Epoch, "position", report.Seq,
+		"codes", report.Codes, "redemptions", report.Redemptions, "took", report.Took)
+	return report, nil
+}
+
+// failuresKept is how far back failed attempts are restored: the longest window
+// that a policy may have.
+const failuresKept = 7 * 24 * time.Hour
+
+// reload writes a launch anew from Postgres.
+func (h *Healer) reload(ctx context.Context, launch string, epoch uint64, report *Report) error {
 	restore, err := h.store.Restore(ctx, launch, epoch)
 	if err != nil {
-		return report, err
+		return err
 	}
-	if err := h.Ledger.Dump(ctx, launch, ledger.Selection{FailuresSince: time.Now().Add(-7 * 24 * time.Hour)}, restore); err != nil {
-		return report, fmt.Errorf("heal: %w", err)
+	if err := h.Ledger.Dump(ctx, launch, ledger.Selection{FailuresSince: time.Now().Add(-failuresKept)}, restore); err != nil {
+		return fmt.Errorf("heal: %w", err)
 	}
-	if err := restore.Finish(ctx); err != nil {
-		return report, err
+	report.RestoreCount = restore.Counted
+	return restore.Finish(ctx)
+}
+
+// Watch closes launches whose history was given up for a later epoch, until the
+// context is over: a gateway that is cut off from the new server, but not from
+// the old one, learns it from Postgres.
+func (h *Healer) Watch(ctx context.Context, pause time.Duration) {
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		epochs, err := h.Ledger.Epochs(ctx)
+		if err != nil {
+			continue // Postgres is away: who was admitted goes on
+		}
+		for name, epoch := range epochs {
+			h.store.Supersede(name, epoch)
+		}
 	}
-	report.Healed, report.Epoch, report.Seq, report.RestoreCount, report.Took = true, epoch, stored.Seq, restore.Counted, time.Since(began)
-	h.Log.Info("healed", "launch", launch, "epoch", epoch, "position", stored.Seq, "codes", report.Codes, "redemptions", report.Redemptions, "took", report.Took)
-	return report, nil
 }

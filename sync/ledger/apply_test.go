@@ -163,10 +163,10 @@ func TestFence(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if epoch, err := h.Bump(ctx, "l", 5); err != nil || epoch != 6 {
-		t.Fatalf("epoch %d, %v", epoch, err)
+	if epoch, err := h.Bump(ctx, "l", 5, 5); err != nil || epoch.Epoch != 6 {
+		t.Fatalf("epoch %d, %v", epoch.Epoch, err)
 	}
-	if _, err := h.Bump(ctx, "l", 5); !errors.Is(err, ErrFenced) {
+	if _, err := h.Bump(ctx, "l", 5, 5); !errors.Is(err, ErrFenced) {
 		t.Errorf("a second bump from the same epoch: %v", err)
 	}
 	next := h.record(redeemed("A", "cid", gateway.Committed))

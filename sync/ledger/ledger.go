@@ -114,9 +114,9 @@ func (l *Ledger) Pool() *pgxpool.Pool { return l.pool }
 // that Postgres does not know.
 func (l *Ledger) Position(ctx context.Context, launch string) (p gateway.StoredLaunch, ok bool, err error) {
 	err = l.pool.QueryRow(ctx, `
-		SELECT l.name, l.version, l.open, l.policy, p.seq, p.epoch, p.bytes
+		SELECT l.name, l.version, l.open, l.policy, p.seq, p.epoch, p.bytes, p.identity, p.adopting
 		FROM launches l JOIN positions p ON p.launch = l.id WHERE l.name = $1`, launch).
-		Scan(&p.Name, &p.Version, &p.Open, &p.Policy, &p.Seq, &p.Epoch, &p.Bytes)
+		Scan(&p.Name, &p.Version, &p.Open, &p.Policy, &p.Seq, &p.Epoch, &p.Bytes, &p.Identity, &p.Adopting)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return gateway.StoredLaunch{}, false, nil
 	}
@@ -132,15 +132,44 @@ func (l *Ledger) Launches(ctx context.Context) ([]string, error) {
 	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
-// Bump gives the launch's history a new epoch: whoever still writes under the
-// old one is fenced off. It returns ErrFenced if from is not the epoch.
-func (l *Ledger) Bump(ctx context.Context, launch string, from uint64) (uint64, error) {
-	var epoch uint64
-	err := l.pool.QueryRow(ctx, `
-		UPDATE positions SET epoch = epoch + 1
-		WHERE launch = (SELECT id FROM launches WHERE name = $1) AND epoch = $2 RETURNING epoch`, launch, from).Scan(&epoch)
+// Bump begins a heal: it gives the launch's history a new epoch, so that
+// whoever still writes under the old one is fenced off, and returns the
+// position row as it then is. adopting is the epoch that Redis is to carry on.
+// It returns ErrFenced if from is not the epoch.
+func (l *Ledger) Bump(ctx context.Context, launch string, from, adopting uint64) (p gateway.StoredLaunch, err error) {
+	err = l.pool.QueryRow(ctx, `
+		UPDATE positions SET epoch = epoch + 1, adopting = $3, identity = ''
+		WHERE launch = (SELECT id FROM launches WHERE name = $1) AND epoch = $2 RETURNING seq, epoch, bytes, adopting`, launch, from, adopting).
+		Scan(&p.Seq, &p.Epoch, &p.Bytes, &p.Adopting)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return 0, ErrFenced
+		return p, ErrFenced
 	}
-	return epoch, err
+	return p, err
+}
+
+// Admit ends a heal, or begins a launch's first history: this run of a server
+// serves the epoch. It returns ErrFenced if another heal began meanwhile.
+func (l *Ledger) Admit(ctx context.Context, launch string, epoch uint64, identity string) error {
+	tag, err := l.pool.Exec(ctx, `
+		UPDATE positions SET identity = $3, adopting = 0 WHERE launch = (SELECT id FROM launches WHERE name = $1) AND epoch = $2`, launch, epoch, identity)
+	if err == nil && tag.RowsAffected() == 0 {
+		err = ErrFenced
+	}
+	return err
+}
+
+// Epochs are the epochs of all launches.
+func (l *Ledger) Epochs(ctx context.Context) (map[string]uint64, error) {
+	rows, err := l.pool.Query(ctx, `SELECT l.name, p.epoch FROM launches l JOIN positions p ON p.launch = l.id`)
+	if err != nil {
+		return nil, err
+	}
+	epochs := map[string]uint64{}
+	var name string
+	var epoch uint64
+	_, err = pgx.ForEachRow(rows, []any{&name, &epoch}, func() error {
+		epochs[name] = epoch
+		return nil
+	})
+	return epochs, err
 }

@@ -153,6 +153,8 @@ func stallReason(err error) string {
 		return "gap"
 	case errors.Is(err, ledger.ErrFenced):
 		return "fenced"
+	case errors.Is(err, gateway.Refuse(gateway.NotAdmitted)):
+		return "not_admitted"
 	}
 	return "unavailable"
 }
@@ -166,7 +168,8 @@ func (s *Syncer) copy(ctx context.Context, launch string) error {
 	if known {
 		s.Persisted.Advance(launch, at.Seq)
 		// The commit may have been ours, and its trim lost.
-		if err := s.Source.Trim(ctx, launch, at.Epoch, at.Seq, at.Bytes); err != nil && !errors.Is(err, gateway.Refuse(gateway.NotAdmitted)) {
+		// And a Redis of another epoch is not read: it has to be healed first.
+		if err := s.Source.Trim(ctx, launch, at.Epoch, at.Seq, at.Bytes); err != nil {
 			return err
 		}
 	}

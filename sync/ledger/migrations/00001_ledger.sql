@@ -1,7 +1,9 @@
 -- +goose Up
 
 -- A launch, its policy, and how far its journal has come here. seq and epoch
--- move in the same transaction as the rows: they are the fence.
+-- move in the same transaction as the rows: they are the fence. identity is the
+-- run of the Redis server that is admitted; adopting is the epoch that a heal
+-- which has not ended yet wants to carry on, 0 if none.
 CREATE TABLE launches (
     id         integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name       text NOT NULL UNIQUE,
@@ -15,7 +17,9 @@ CREATE TABLE positions (
     launch integer PRIMARY KEY REFERENCES launches (id),
     seq    bigint NOT NULL,
     epoch  bigint NOT NULL,
-    bytes  bigint NOT NULL
+    bytes  bigint NOT NULL,
+    identity text NOT NULL DEFAULT '',
+    adopting bigint NOT NULL DEFAULT 0
 );
 
 CREATE TABLE campaigns (

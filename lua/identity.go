@@ -1,0 +1,90 @@
+package lua
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// A server is who it is for one run: a restart, a promoted replica or another
+// server at the same address has another run id. Asking for it with every call
+// would cost; instead the scripts themselves are the admission. A server keeps
+// loaded scripts for one run only and hands them to no replica. So a script is
+// loaded only into a server that is admitted, and a server that does not know
+// it (NOSCRIPT) has to be looked at before anything is decided there.
+
+// errStranger says that the server is not the admitted one.
+var errStranger = errors.New("lua: this run of the server is not admitted")
+
+// noIdentity is the run id of a server that tells none (miniredis).
+const noIdentity = "none"
+
+// pin takes a connection to the server that holds a key: what is asked on it
+// is asked of one run of one server.
+func (s *Store) pin(ctx context.Context, key string) (*redis.Conn, error) {
+	switch client := s.redis.(type) {
+	case *redis.Client:
+		return client.Conn(), nil
+	case *redis.ClusterClient:
+		node, err := client.MasterForKey(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		return node.Conn(), nil
+	}
+	return nil, fmt.Errorf("lua: a client of type %T has no connections", s.redis)
+}
+
+func runID(ctx context.Context, conn *redis.Conn) (string, error) {
+	info, err := conn.Info(ctx, "server").Result()
+	var refused redis.Error
+	if errors.As(err, &refused) {
+		return noIdentity, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(info) {
+		if id, ok := strings.CutPrefix(line, "run_id:"); ok {
+			return strings.TrimSpace(id), nil
+		}
+	}
+	return noIdentity, nil
+}
+
+// Identity is the run id of the server that holds a launch now.
+func (s *Store) Identity(ctx context.Context, name string) (string, error) {
+	conn, err := s.pin(ctx, newKeys(name).meta)
+	if err != nil {
+		return "", s.outage(err)
+	}
+	defer conn.Close()
+	id, err := runID(ctx, conn)
+	if err != nil {
+		return "", s.outage(err)
+	}
+	return id, nil
+}
+
+// introduce lends a connection to the server that holds the launch, if it is
+// the run that was admitted: what is told on the connection is told to it.
+func (s *Store) introduce(l *launch) introduction {
+	return func(ctx context.Context) (*redis.Conn, error) {
+		conn, err := s.pin(ctx, l.meta)
+		if err != nil {
+			return nil, err
+		}
+		id, err := runID(ctx, conn)
+		if err == nil {
+			if admitted := l.identity.Load(); admitted != nil && *admitted == id {
+				return conn, nil
+			}
+			err = errStranger
+		}
+		conn.Close()
+		return nil, err
+	}
+}
