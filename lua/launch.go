@@ -141,6 +141,11 @@ func (s *Store) admit(ctx context.Context, l *launch) error {
 	}
 	l.identity.Store(&a.Identity)
 	l.seen.Store(max(a.Position, at.Seq))
+	a.Epoch = snapshot.Epoch
+	if err := s.reassert(ctx, l, a); err != nil {
+		l.tried = time.Now()
+		return err
+	}
 	l.snapshot.Store(snapshot)
 	l.checked.Store(time.Now().UnixNano())
 	l.epoch.Store(snapshot.Epoch)

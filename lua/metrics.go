@@ -12,6 +12,7 @@ type metrics struct {
 	batch      *prometheus.HistogramVec
 	turnedAway *prometheus.CounterVec
 	breaches   *prometheus.CounterVec
+	unkept     prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -34,8 +35,11 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "admitone_fence_breaches_total", Help: "Times that Redis did not hold the admitted history of a launch.",
 		}, []string{"breach"}),
 	}
+	m.unkept = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "admitone_witness_unkept_total", Help: "Answers that Redis lost and could not take again.",
+	})
 	if r != nil {
-		r.MustRegister(m.scripts, m.failures, m.batch, m.turnedAway, m.breaches)
+		r.MustRegister(m.unkept, m.scripts, m.failures, m.batch, m.turnedAway, m.breaches)
 	}
 	return m
 }

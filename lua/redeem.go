@@ -15,7 +15,7 @@ import (
 var redeemScript = declare("redeem", contract{
 	keys:     "meta journal campaigns holds attempts0 attempts1 dedup0 dedup1",
 	eachKeys: "code_bucket subject_bucket",
-	args:     "epoch seen bound",
+	args:     "epoch seen bound purpose",
 	eachArgs: "id mode code subject address email proof sealed",
 	replies: []string{
 		"decided seq version persisted now",
@@ -56,7 +56,7 @@ func (s *Store) Redeem(ctx context.Context, name string, r *gateway.Redeem) (gat
 	if err := s.writeItem(c, name, r, subject); err != nil {
 		return gateway.Redemption{}, err
 	}
-	if !l.redeem.add(c) {
+	if l.witness.full(s.persisted.Position(name)) || !l.redeem.add(c) {
 		s.metrics.turnedAway.WithLabelValues("redeem").Inc()
 		return gateway.Redemption{}, &gateway.Error{Reason: gateway.Overloaded, RetryAfter: time.Second}
 	}
@@ -104,25 +104,36 @@ func (s *Store) writeItem(c *redeemCall, launch string, r *gateway.Redeem, subje
 // runRedeem sends a batch and hands every item its answer.
 func (s *Store) runRedeem(l *launch, batch []*redeemCall) {
 	s.metrics.batch.WithLabelValues("redeem").Observe(float64(len(batch)))
-	keys := make([]string, 0, 8+2*len(batch))
-	keys = append(keys, l.meta, l.journal, l.campaigns, l.holds, l.attempts0, l.attempts1, l.dedup0, l.dedup1)
-	args := make([]any, 0, 3+len(batch))
+	keys := redeemKeys(l, len(batch))
+	args := make([]any, 0, 4+len(batch))
 	epoch := l.epoch.Load()
-	args = append(args, epoch, l.seen.Load(), s.options.JournalBytes)
+	args = append(args, epoch, l.seen.Load(), s.options.JournalBytes, "decide")
 	for _, c := range batch {
 		keys = append(keys, c.codeKey, c.subjectKey)
 		args = append(args, c.item)
 	}
 	r, position, err := s.sendBatch(l, redeemScript, epoch, keys, args, len(batch))
+	made := make([]testimony, 0, len(batch))
 	for i, c := range batch {
-		if err == nil {
-			c.answer, c.err = s.readRedemption(l, c.id, r.word(batchHead+i))
-			c.answer.Position = position
-		} else {
+		if err != nil {
 			c.answer, c.err = gateway.Redemption{}, err
+			continue
 		}
+		c.answer, c.err = s.readRedemption(l, c.id, r.word(batchHead+i))
+		c.answer.Position = position
+		if c.err == nil && !c.answer.Replayed {
+			made = append(made, testimony{position: position, id: c.id, item: c.item, codeKey: c.codeKey, subjectKey: c.subjectKey})
+		}
+	}
+	l.witness.keep(s.persisted.Position(l.name), made...) // before anybody is answered
+	for _, c := range batch {
 		c.done <- struct{}{}
 	}
+}
+
+// redeemKeys are the keys of a batch but for its items'.
+func redeemKeys(l *launch, items int) []string {
+	return append(make([]string, 0, 8+2*items), l.meta, l.journal, l.campaigns, l.holds, l.attempts0, l.attempts1, l.dedup0, l.dedup1)
 }
 
 // batchHead is how many words of a batch's reply stand before its items.

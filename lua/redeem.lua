@@ -4,7 +4,7 @@
 -- uses history records attempts
 -- KEYS meta journal campaigns holds attempts0 attempts1 dedup0 dedup1
 -- KEYS each code_bucket subject_bucket
--- ARGV epoch seen bound
+-- ARGV epoch seen bound purpose
 -- ARGV each id mode code subject address email proof sealed
 -- REPLY decided seq version persisted now
 -- REPLY breach what
@@ -14,7 +14,7 @@
 -- REPLY each failed why
 local meta, journal, campaigns, holds = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local attempts0, attempts1, dedup0, dedup1 = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
-local epoch, seen, bound = ARGV[1], ARGV[2], ARGV[3]
+local epoch, seen, bound, purpose = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 local history, breach = open_history(meta, epoch, seen)
 if not history then
@@ -22,6 +22,9 @@ if not history then
 end
 local now, rules = history.now, read_rules(history.rules)
 local overloaded = history.backlog > tonumber(bound)
+-- A gateway asserts what it answered and Redis may have lost: only a code that
+-- has no use left can refuse that.
+local asserts = purpose == 'assert'
 
 -- Reading: every key is read before the first write, each record once.
 local items, people, addresses, met = {}, {}, {}, {}
@@ -31,12 +34,12 @@ local function meet(list, who)
     list[#list + 1] = who
   end
 end
-for i = 4, #ARGV do
-  local item, at = {}, 7 + 2 * (i - 3)
+for i = 5, #ARGV do
+  local item, at = {}, 7 + 2 * (i - 4)
   item.id, item.mode, item.code, item.subject, item.address, item.email, item.proof, item.sealed =
     string.match(ARGV[i], '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$')
   item.code_bucket, item.subject_bucket = KEYS[at], KEYS[at + 1]
-  items[i - 3] = item
+  items[i - 4] = item
   meet(people, 's' .. item.subject)
   if item.address ~= '' then
     meet(people, 'a' .. item.address)
@@ -116,6 +119,9 @@ end
 -- refusal is why the item cannot be redeemed, and for how many milliseconds
 -- waiting is what helps; nil if it can.
 local function refusal(item, s, c)
+  if asserts then
+    return (not c and 'code_unknown') or (uses_left(c, campaign_of(c.campaign)) < 1 and 'code_exhausted') or nil
+  end
   if not rules.open then
     return 'launch_closed'
   end
@@ -183,7 +189,7 @@ local function decide(item)
   end
   local why, wait = refusal(item, s, c)
   if why then
-    local counted = guesses[why] and attempts_failed(attempts, rules, item.address, item.subject)
+    local counted = not asserts and guesses[why] and attempts_failed(attempts, rules, item.address, item.subject)
     if counted or (rules.opaque and hidden[why]) then
       events[#events + 1] = table.concat({'refused', why, counted and '1' or '0', 'redeem', item.code, item.subject, item.address}, '\t')
     end

@@ -58,11 +58,14 @@ func (s *Store) Settle(ctx context.Context, name string, id gateway.ID, settleme
 	if err != nil {
 		return gateway.Redemption{}, err
 	}
-	r, err := s.call(ctx, l, redemptionSettle,
-		[]string{l.meta, l.journal, l.campaigns, l.holds, l.code(found.Code), l.located(id)},
-		string(settlement), id.Short(), found.SubjectKey, string(found.Code), url.QueryEscape(by.Name), url.QueryEscape(by.Note))
+	code, subject := l.code(found.Code), l.located(id)
+	args := []any{string(settlement), id.Short(), found.SubjectKey, string(found.Code), url.QueryEscape(by.Name), url.QueryEscape(by.Note)}
+	r, err := s.call(ctx, l, redemptionSettle, []string{l.meta, l.journal, l.campaigns, l.holds, code, subject}, args...)
 	if err != nil {
 		return gateway.Redemption{}, err
+	}
+	if settlement != gateway.Expire {
+		l.witness.keep(s.persisted.Position(name), testimony{position: r.number(1), id: id, codeKey: code, subjectKey: subject, settle: args})
 	}
 	found.Replayed = gateway.Status(r.word(3)) == found.Status
 	found.Position, found.Status, found.ExpiresAt = s.note(l, r, 1), gateway.Status(r.word(3)), time.Time{}

@@ -76,6 +76,7 @@ type launch struct {
 	checked  atomic.Int64 // when the snapshot was last known to be current, Unix ns
 	busy     atomic.Bool  // refreshing
 
+	witness   witness
 	admitting chan struct{} // holds one token while a call admits the launch
 	tried     time.Time     // the last admission that failed; under admitting
 }

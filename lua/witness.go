@@ -1,0 +1,148 @@
+package lua
+
+import (
+	"context"
+	"sync"
+
+	"admitone/gateway"
+)
+
+// witness keeps what this gateway answered and Postgres does not hold yet: the
+// redemptions that it made and the settlements of them. A Redis that lost them
+// is told again before the launch is served. It is bounded by turning new
+// redemptions away, never by forgetting.
+type witness struct {
+	mu   sync.Mutex
+	list []testimony // in the order of positions, about
+}
+
+// testimony is one answer: a redemption, or with settle set a settlement.
+type testimony struct {
+	position            uint64
+	id                  gateway.ID
+	item                string // of a redemption, as the script took it
+	codeKey, subjectKey string
+	settle              []any // arguments of redemption_settle behind epoch and seen
+}
+
+// witnessMost is how many answers are kept: at 50,000 redemptions a second,
+// what a Postgres that is away for 20 seconds does not hold.
+const witnessMost = 1_000_000
+
+// full reports whether no more can be kept. What Postgres holds by now is let
+// go first.
+func (w *witness) full(persisted uint64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.list) < witnessMost {
+		return false
+	}
+	w.letGo(persisted)
+	return len(w.list) >= witnessMost
+}
+
+// keep adds testimonies, and lets go what Postgres holds once that is most of
+// the list.
+func (w *witness) keep(persisted uint64, list ...testimony) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.list) > 0 && w.list[len(w.list)/2].position <= persisted {
+		w.letGo(persisted)
+	}
+	w.list = append(w.list, list...)
+}
+
+func (w *witness) letGo(persisted uint64) {
+	kept := w.list[:0]
+	for _, t := range w.list {
+		if t.position > persisted {
+			kept = append(kept, t)
+		}
+	}
+	clear(w.list[len(kept):])
+	w.list = kept
+}
+
+// since are the testimonies behind a position.
+func (w *witness) since(position uint64) []testimony {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var list []testimony
+	for _, t := range w.list {
+		if t.position > position {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// reassert tells a Redis again what this gateway answered behind the position
+// that Postgres holds: what it knows it answers again, what it lost it takes.
+// A use that others have taken meanwhile is not given twice: it is logged and
+// counted, and the client's redemption is lost.
+func (s *Store) reassert(ctx context.Context, l *launch, a Admission) error {
+	list := l.witness.since(a.Position)
+	if len(list) == 0 {
+		return nil
+	}
+	s.log.Info("telling Redis again what it may have lost", "launch", l.name, "answers", len(list))
+	for len(list) > 0 {
+		n := 0
+		for n < len(list) && n < s.options.Batch && list[n].settle == nil {
+			n++
+		}
+		if n == 0 {
+			if err := s.resettle(ctx, l, a.Epoch, list[0]); err != nil {
+				return err
+			}
+			list = list[1:]
+			continue
+		}
+		if err := s.reredeem(ctx, l, a.Epoch, list[:n]); err != nil {
+			return err
+		}
+		list = list[n:]
+	}
+	return nil
+}
+
+func (s *Store) reredeem(ctx context.Context, l *launch, epoch uint64, list []testimony) error {
+	keys := redeemKeys(l, len(list))
+	args := []any{epoch, 0, s.options.JournalBytes, "assert"}
+	for _, t := range list {
+		keys, args = append(keys, t.codeKey, t.subjectKey), append(args, t.item)
+	}
+	r, err := s.send(ctx, redeemScript, s.introduce(l), keys, args)
+	if err != nil {
+		return err
+	}
+	if r.word(0) == "breach" || len(r) != batchHead+len(list) {
+		return notAdmitted()
+	}
+	for i, t := range list {
+		if _, err := s.readRedemption(l, t.id, r.word(batchHead+i)); err != nil {
+			s.metrics.unkept.Inc()
+			s.log.Error("an answered redemption could not be kept", "launch", l.name, "redemption", t.id, "error", err)
+		}
+	}
+	l.saw(r.number(1))
+	return nil
+}
+
+func (s *Store) resettle(ctx context.Context, l *launch, epoch uint64, t testimony) error {
+	keys := []string{l.meta, l.journal, l.campaigns, l.holds, t.codeKey, t.subjectKey}
+	r, err := s.send(ctx, redemptionSettle, s.introduce(l), keys, append([]any{epoch, 0}, t.settle...))
+	if err != nil {
+		return err
+	}
+	switch r.word(0) {
+	case "breach":
+		return notAdmitted()
+	case "refused":
+		s.metrics.unkept.Inc()
+		s.log.Error("an answered settlement could not be kept", "launch", l.name, "redemption", t.id, "reason", r.word(1))
+	default:
+		l.saw(r.number(1))
+	}
+	return nil
+}

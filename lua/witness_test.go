@@ -1,0 +1,131 @@
+package lua
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"admitone/bench/rig"
+	"admitone/gateway"
+)
+
+// TestWitness: what a gateway answered and Redis lost afterwards is there again
+// before anybody is served, with the same ids.
+func TestWitness(t *testing.T) {
+	server := rig.TestRedis(t)
+	s := openStore(t, server.Addr())
+	launchForTest(t, s, "l", 50)
+	before := snapshotRedis(t, s.redis)
+	ids := map[string]gateway.ID{}
+	for i := range 20 {
+		subject := fmt.Sprint("s", i)
+		mode := gateway.Commit
+		if i%4 == 0 {
+			mode = gateway.Hold
+		}
+		r, err := s.Redeem(t.Context(), "l", &gateway.Redeem{Code: "H0T", Subject: subject, Mode: mode})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids[subject] = r.ID
+	}
+	if _, err := s.Settle(t.Context(), "l", ids["s4"], gateway.Confirm, gateway.Actor{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Settle(t.Context(), "l", ids["s1"], gateway.Rollback, gateway.Actor{}); err != nil {
+		t.Fatal(err)
+	}
+
+	restoreRedis(t, s.redis, before) // a crash that lost the tail
+	_, err := s.Redeem(t.Context(), "l", &gateway.Redeem{Code: "H0T", Subject: "late"})
+	if e, ok := err.(*gateway.Error); !ok || e.Reason != gateway.NotAdmitted {
+		t.Fatalf("a Redis that lost its tail was served: %v", err)
+	}
+	for subject, id := range ids {
+		want := gateway.Committed
+		switch {
+		case subject == "s1":
+			want = gateway.RolledBack
+		case subject == "s4":
+		case subject == "s0", subject == "s8", subject == "s12", subject == "s16":
+			want = gateway.Held
+		}
+		r, err := s.Redeem(t.Context(), "l", &gateway.Redeem{Code: "H0T", Subject: subject})
+		if err != nil || r.ID != id || !r.Replayed || r.Status != want {
+			t.Errorf("%s: %+v, %v; it was %v, %s", subject, r, err, id, want)
+		}
+	}
+	if info, err := s.Code(t.Context(), "l", "H0T"); err != nil || info.Used != 19 || info.Held != 4 {
+		t.Errorf("%+v, %v", info, err)
+	}
+}
+
+// snapshotRedis keeps everything that a server holds.
+func snapshotRedis(t *testing.T, r redis.UniversalClient) map[string]string {
+	t.Helper()
+	keys, err := r.Keys(t.Context(), "*").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{}
+	for _, k := range keys {
+		if all[k], err = r.Dump(t.Context(), k).Result(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
+}
+
+func restoreRedis(t *testing.T, r redis.UniversalClient, all map[string]string) {
+	t.Helper()
+	if err := r.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range all {
+		if err := r.Restore(t.Context(), k, 0, v).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestStranger: another run of a server is not told a script, and so not
+// served, though it holds the same history.
+func TestStranger(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs servers; run without -short")
+	}
+	server, err := rig.StartRedis(t.Context(), rig.RedisOptions{Dir: t.TempDir(), AppendOnly: true, Fsync: "always"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { server.Kill() }()
+	s := openStore(t, server.Addr())
+	launchForTest(t, s, "l", 50)
+	first, err := s.Redeem(t.Context(), "l", &gateway.Redeem{Code: "H0T", Subject: "ann"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Kill()
+	if err := server.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	refused := false
+	for range 10 { // connections to the old run may have to break first
+		_, err = s.Redeem(t.Context(), "l", &gateway.Redeem{Code: "H0T", Subject: "bob"})
+		if e, ok := err.(*gateway.Error); ok && e.Reason == gateway.NotAdmitted {
+			refused = true
+			break
+		}
+		if err == nil {
+			t.Fatal("a server that restarted was served without being admitted")
+		}
+	}
+	if !refused {
+		t.Fatalf("the restart went unnoticed: %v", err)
+	}
+	again, err := s.Redeem(t.Context(), "l", &gateway.Redeem{Code: "H0T", Subject: "ann"})
+	if err != nil || again.ID != first.ID {
+		t.Fatalf("after the admission: %+v, %v", again, err)
+	}
+}
