@@ -88,7 +88,7 @@ func (n *node) start(ctx context.Context) (err error) {
 		ConnectionsPerAddress: n.PerAddress, Log: n.log, Metrics: registry,
 	})
 	n.admin = admin.Serve(admin.New(admin.Config{
-		Store: n.store, Ledger: n.ledger, Verifier: n.healer, Queue: n.jobs, Keys: keys, Checker: n.keyring, Log: n.log, Metrics: registry,
+		Store: n.store, Ledger: n.ledger, Verifier: n.healer, Queue: n.jobs, Keys: keys, Checker: n.keyring, Persisted: persisted, Log: n.log, Metrics: registry,
 		Ready: n.notReady, Warnings: n.unsafe,
 	}))
 	if n.public, err = net.Listen("tcp", n.Addr); err != nil {

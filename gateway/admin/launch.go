@@ -102,6 +102,7 @@ func (s *server) createLaunch(c *call) error {
 	if err != nil {
 		return err
 	}
+	c.r.SetPathValue("launch", l.Name)
 	return c.answer(http.StatusCreated, viewLaunch(l))
 }
 

@@ -25,6 +25,9 @@ type call struct {
 	key  *gateway.APIKey
 	done bool // answered already
 	code int  // status of the answer
+	// settle waits until Postgres holds what the call changed; nil for calls
+	// that change nothing.
+	settle func(launch string) (persisted bool)
 }
 
 // api wraps a handler: request id, API key, panics, errors, metrics, log.
@@ -40,6 +43,7 @@ func (s *server) api(route string, scope gateway.Scope, handle func(*call) error
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), changeTimeout)
 			defer cancel()
 			c.r = r.WithContext(ctx)
+			c.settle = func(launch string) bool { return s.settled(ctx, launch) }
 		}
 		err := s.guarded(c, scope, handle)
 		if err != nil {
@@ -53,6 +57,24 @@ func (s *server) api(route string, scope gateway.Scope, handle func(*call) error
 		}
 		s.Log.Info("admin request", "route", route, "status", c.code, "key", name, "request_id", c.id, "took", time.Since(began))
 	})
+}
+
+// settleTimeout is how long a change's answer waits for Postgres.
+const settleTimeout = 2 * time.Second
+
+// settled waits until Postgres holds what Redis holds of a launch: operators
+// read what they changed, and a Redis that fails loses none of it.
+func (s *server) settled(ctx context.Context, launch string) bool {
+	if s.Persisted == nil {
+		return false
+	}
+	at, err := s.Store.Position(ctx, launch)
+	if err != nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	return s.Persisted.Wait(ctx, launch, at.Seq) == nil
 }
 
 // changeTimeout bounds a change, whether its caller waits for it or not.
@@ -91,6 +113,14 @@ func (s *server) authorize(c *call, scope gateway.Scope) error {
 	return nil
 }
 
+// changed is the launch that the call has changed, "" if none.
+func (c *call) changed() string {
+	if c.settle == nil {
+		return ""
+	}
+	return c.r.PathValue("launch")
+}
+
 // by is who makes the change, for the audit trail.
 func (c *call) by(note string) gateway.Actor { return gateway.Actor{Name: c.key.Name, Note: note} }
 
@@ -106,6 +136,13 @@ func requestID(given string) string {
 
 // answer writes a JSON answer.
 func (c *call) answer(status int, body any) error {
+	if launch := c.changed(); launch != "" {
+		durability := gateway.DurabilityAccepted
+		if c.settle(launch) {
+			durability = gateway.DurabilityPersisted
+		}
+		c.w.Header().Set("Admit-Durability", string(durability))
+	}
 	b, err := json.Marshal(body)
 	if err != nil {
 		return err

@@ -48,6 +48,11 @@ type Ledger interface {
 	FinishOnce(ctx context.Context, scope, key string, a ledger.Answered) error
 }
 
+// Persistence knows how far a launch's journal has come in Postgres.
+type Persistence interface {
+	Wait(ctx context.Context, launch string, position uint64) error
+}
+
 // Queue takes mintings that are too large to answer at once.
 type Queue interface {
 	Mint(ctx context.Context, j gateway.MintJob) error
@@ -63,11 +68,14 @@ type Config struct {
 	Store    Store
 	Ledger   Ledger
 	Verifier Verifier
-	Queue    Queue
-	Keys     *gateway.Keys
-	Checker  gateway.Checker
-	Log      *slog.Logger
-	Metrics  *prometheus.Registry
+	// Persisted is waited for before a change is answered; nil waits for
+	// nothing.
+	Persisted Persistence
+	Queue     Queue
+	Keys      *gateway.Keys
+	Checker   gateway.Checker
+	Log       *slog.Logger
+	Metrics   *prometheus.Registry
 	// Ready lists why this process should get no traffic; nothing when it may.
 	Ready func(context.Context) []string
 	// Warnings lists what an operator should know all the same.
