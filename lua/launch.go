@@ -146,6 +146,12 @@ func (s *Store) admit(ctx context.Context, l *launch) error {
 		l.tried = time.Now()
 		return err
 	}
+	if a.Vouch != nil {
+		if err := a.Vouch(ctx); err != nil {
+			l.tried = time.Now()
+			return s.outage(err)
+		}
+	}
 	l.snapshot.Store(snapshot)
 	l.checked.Store(time.Now().UnixNano())
 	l.epoch.Store(snapshot.Epoch)
@@ -163,17 +169,19 @@ func (s *Store) breached(l *launch, epoch uint64, what string) error {
 }
 
 // Supersede closes a launch whose history was given up for a later epoch: a
-// gateway that still reaches the old server would go on in vain.
-func (s *Store) Supersede(name string, epoch uint64) {
+// gateway that still reaches the old server would go on in vain. It reports
+// whether the launch is known here and closed.
+func (s *Store) Supersede(name string, epoch uint64) bool {
 	s.mu.RLock()
 	l := s.launches[name]
 	s.mu.RUnlock()
 	if l == nil {
-		return
+		return false
 	}
 	if served := l.epoch.Load(); served != 0 && served < epoch {
 		_ = s.breached(l, served, "superseded") // the next call finds it closed
 	}
+	return l.epoch.Load() == 0
 }
 
 // read is the launch as Redis holds it now.

@@ -29,6 +29,9 @@ type Admission struct {
 	Epoch    uint64 // of the history
 	Position uint64 // that it must have reached
 	Identity string // the run of the server
+	// Vouch is called once this gateway has told Redis what it answered
+	// before; it waits until the other gateways have. It may be nil.
+	Vouch func(context.Context) error
 }
 
 // Options are what a Store needs. Zero numbers take the defaults named.

@@ -63,7 +63,7 @@ func (n *node) start(ctx context.Context) (err error) {
 		return fmt.Errorf("no answer from Redis: %w", err)
 	}
 	persisted := new(gateway.Persisted)
-	n.healer = &heal.Healer{Ledger: n.ledger, Pool: n.ledger.Pool(), Log: n.log}
+	n.healer = &heal.Healer{Ledger: n.ledger, Pool: n.ledger.Pool(), Log: n.log, ID: gateway.NewID(time.Now())}
 	n.store = lua.New(lua.Options{
 		Redis: n.redis, Keyring: n.keyring, Admitter: n.healer, Persisted: persisted, Logger: n.log, Registry: registry, JournalBytes: n.bound,
 	})
@@ -125,7 +125,7 @@ func (n *node) run(registry *prometheus.Registry, persisted *gateway.Persisted) 
 	n.work.Go(func() { copier.Run(work, n.ledger.Pool()) })
 	n.work.Go(func() { n.store.Listen(work) })
 	n.work.Go(func() { n.store.SweepEvery(work, time.Second) })
-	n.work.Go(func() { n.healer.Watch(work, time.Second) })
+	n.work.Go(func() { n.healer.Watch(work, 250*time.Millisecond) })
 	go func() { n.lastError <- n.edge.Serve(n.public) }()
 	go func() {
 		if err := n.admin.Serve(n.private); !errors.Is(err, http.ErrServerClosed) {
@@ -177,6 +177,9 @@ func (n *node) stop() {
 		n.flush(ctx)
 		n.stopWork()
 		n.work.Wait()
+		if err := n.ledger.Gone(ctx, n.healer.ID); err != nil {
+			n.log.Warn("the other gateways are not told that this one ends", "error", err)
+		}
 	}
 	if n.ledger != nil {
 		n.ledger.Close()

@@ -29,6 +29,7 @@ type Healer struct {
 	Ledger *ledger.Ledger
 	Pool   *pgxpool.Pool // of the ledger
 	Log    *slog.Logger
+	ID     gateway.ID // of this process
 	store  *lua.Store
 }
 
@@ -53,7 +54,11 @@ func (h *Healer) Admit(ctx context.Context, launch string) (lua.Admission, error
 					return lua.Admission{}, h.unavailable(launch, err)
 				}
 			}
-			return lua.Admission{Epoch: state.redis.Epoch, Position: state.stored.Seq, Identity: state.identity}, nil
+			var vouch func(context.Context) error
+			if state.inPostgres {
+				vouch = func(ctx context.Context) error { return h.vouch(ctx, launch, state.redis.Epoch) }
+			}
+			return lua.Admission{Vouch: vouch, Epoch: state.redis.Epoch, Position: state.stored.Seq, Identity: state.identity}, nil
 		}
 		if err := h.healServer(ctx, launch, state); err != nil {
 			return lua.Admission{}, h.unavailable(launch, err)
@@ -233,9 +238,30 @@ func (h *Healer) reload(ctx context.Context, launch string, epoch uint64, report
 	return restore.Finish(ctx)
 }
 
-// Watch closes launches whose history was given up for a later epoch, until the
-// context is over: a gateway that is cut off from the new server, but not from
-// the old one, learns it from Postgres.
+// vouch tells the other gateways that this one has told Redis what it answered
+// before, and waits for those that live to do the same: what somebody was
+// answered must be in Redis before others can take its place.
+func (h *Healer) vouch(ctx context.Context, launch string, epoch uint64) error {
+	if err := h.Ledger.Beat(ctx, h.ID); err != nil {
+		return err
+	}
+	for {
+		open, err := h.Ledger.Vouch(ctx, launch, epoch, h.ID)
+		if err != nil || open {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// Watch keeps this gateway among those that live, and closes launches whose
+// history was given up for a later epoch, until the context is over: a gateway
+// that is cut off from the new server, but not from the old one, learns it from
+// Postgres, and an idle one is there to vouch.
 func (h *Healer) Watch(ctx context.Context, pause time.Duration) {
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
@@ -246,11 +272,13 @@ func (h *Healer) Watch(ctx context.Context, pause time.Duration) {
 		case <-tick.C:
 		}
 		epochs, err := h.Ledger.Epochs(ctx)
-		if err != nil {
+		if err != nil || h.Ledger.Beat(ctx, h.ID) != nil {
 			continue // Postgres is away: who was admitted goes on
 		}
 		for name, epoch := range epochs {
-			h.store.Supersede(name, epoch)
+			if h.store.Supersede(name, epoch) {
+				go h.store.Launch(ctx, name) // admits it; whoever asks next is told why not
+			}
 		}
 	}
 }

@@ -116,7 +116,7 @@ func (a *applier) create(ctx context.Context, b Batch) error {
 		WITH made AS (
 			INSERT INTO launches (name, version, open, policy, updated_at) VALUES ($1, 0, false, '{}', $3)
 			ON CONFLICT DO NOTHING RETURNING id)
-		INSERT INTO positions (launch, seq, epoch, bytes) SELECT id, 0, $2, 0 FROM made`,
+		INSERT INTO positions (launch, seq, epoch, bytes, opened) SELECT id, 0, $2, 0, $2 FROM made`,
 		b.Launch, b.Epoch, b.Records[0].At)
 	return err
 }

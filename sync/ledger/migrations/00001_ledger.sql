@@ -3,7 +3,8 @@
 -- A launch, its policy, and how far its journal has come here. seq and epoch
 -- move in the same transaction as the rows: they are the fence. identity is the
 -- run of the Redis server that is admitted; adopting is the epoch that a heal
--- which has not ended yet wants to carry on, 0 if none.
+-- which has not ended yet wants to carry on, 0 if none; opened is the last epoch
+-- in which every gateway has told what it answered before.
 CREATE TABLE launches (
     id         integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name       text NOT NULL UNIQUE,
@@ -19,7 +20,21 @@ CREATE TABLE positions (
     epoch  bigint NOT NULL,
     bytes  bigint NOT NULL,
     identity text NOT NULL DEFAULT '',
-    adopting bigint NOT NULL DEFAULT 0
+    adopting bigint NOT NULL DEFAULT 0,
+    opened   bigint NOT NULL DEFAULT 0
+);
+
+-- The gateways that live, and which of them have vouched in an epoch.
+CREATE TABLE gateways (
+    id      uuid PRIMARY KEY,
+    seen_at timestamptz NOT NULL
+);
+
+CREATE TABLE vouchers (
+    launch  integer NOT NULL,
+    epoch   bigint NOT NULL,
+    gateway uuid NOT NULL,
+    PRIMARY KEY (launch, epoch, gateway)
 );
 
 CREATE TABLE campaigns (
@@ -197,4 +212,4 @@ CREATE TABLE mint_jobs (
 );
 
 -- +goose Down
-DROP TABLE mint_jobs, idempotency, api_keys, parked, conflicts, journal, changes, visits, attempts, redemptions, codes, campaigns, positions, launches;
+DROP TABLE mint_jobs, idempotency, api_keys, parked, conflicts, journal, changes, visits, attempts, redemptions, codes, campaigns, vouchers, gateways, positions, launches;
