@@ -52,7 +52,7 @@ type CodeRow struct {
 
 // AuditEvent is one transition in the life of a code, a campaign or a launch.
 type AuditEvent struct {
-	Position uint64          `json:"position"`
+	Position uint64          `json:"position,omitempty"`
 	At       time.Time       `json:"at"`
 	Kind     string          `json:"event"`             // issued, redeemed, held, confirmed, released, rolled_back, revoked, reinstated, renewed, refused, campaign, launch
 	Subject  string          `json:"subject,omitempty"` // who or what it happened to
@@ -68,11 +68,21 @@ type CampaignStats struct {
 	Kind       Kind   `json:"kind"`
 	Issued     int    `json:"issued"`      // codes
 	Revoked    int    `json:"revoked"`     // codes
+	Exhausted  int    `json:"exhausted"`   // codes
 	Opened     int    `json:"opened"`      // visits of links
 	Held       int    `json:"held"`        // redemptions, now
 	Redeemed   int    `json:"redeemed"`    // redemptions committed, now
 	Released   int    `json:"released"`    // redemptions
 	RolledBack int    `json:"rolled_back"` // redemptions
+	Subjects   int    `json:"subjects"`    // who is in, each once
+}
+
+// ChannelStats are the funnels of a channel's campaigns together.
+type ChannelStats struct {
+	Channel  string `json:"channel"`
+	Issued   int    `json:"issued"`
+	Opened   int    `json:"opened"`
+	Redeemed int    `json:"redeemed"`
 }
 
 // Stats are a launch's figures as of a position.
@@ -80,7 +90,8 @@ type Stats struct {
 	Launch    string          `json:"launch"`
 	Position  uint64          `json:"position"`
 	Campaigns []CampaignStats `json:"campaigns"`
-	Refused   map[Reason]int  `json:"refused"` // refusals that were kept: see docs/architecture.md
+	Channels  []ChannelStats  `json:"channels"` // by name; "" is campaigns without one
+	Refused   map[Reason]int  `json:"refused"`  // refusals that were kept: see docs/architecture.md
 }
 
 // ConflictRow is a decision of Redis that Postgres' constraints did not let

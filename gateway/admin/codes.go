@@ -83,7 +83,7 @@ func (s *server) mintCodes(c *call) error {
 	case body.Count < 1 || body.Count > gateway.MaxMintJob:
 		return gateway.Invalid("count", "Use a whole number from 1 to 1000000.")
 	}
-	live, err := s.live(c, l, campaign)
+	live, err := s.Ledger.CountCodes(c.r.Context(), l.Name, campaign.Number) // for the guard against guessing
 	if err != nil {
 		return err
 	}
@@ -99,20 +99,6 @@ func (s *server) mintCodes(c *call) error {
 
 func (s *server) minting(c *call, l *gateway.Launch, campaign *gateway.Campaign) *gateway.Minting {
 	return &gateway.Minting{Store: s.Store, Checker: s.Checker, Launch: l, Campaign: campaign, By: c.by("")}
-}
-
-// live is about how many codes the campaign has, for the entropy guard.
-func (s *server) live(c *call, l *gateway.Launch, campaign *gateway.Campaign) (int, error) {
-	stats, err := s.Ledger.Stats(c.r.Context(), l.Name)
-	if err != nil {
-		return 0, err
-	}
-	for _, g := range stats.Campaigns {
-		if g.Campaign == campaign.Name {
-			return g.Issued, nil
-		}
-	}
-	return 0, nil
 }
 
 func (s *server) startJob(c *call, l *gateway.Launch, campaign *gateway.Campaign, count, live int) error {
@@ -346,11 +332,15 @@ func (s *server) codeEvents(c *call) error {
 	if _, err := s.Store.Code(c.r.Context(), c.r.PathValue("launch"), code); err != nil {
 		return err
 	}
-	events, err := s.Ledger.CodeEvents(c.r.Context(), c.r.PathValue("launch"), code)
+	p, err := c.page()
 	if err != nil {
 		return err
 	}
-	return c.answer(http.StatusOK, map[string]any{"data": orEmpty(events), "has_more": false})
+	list, err := s.Ledger.CodeEvents(c.r.Context(), c.r.PathValue("launch"), code, p)
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, list)
 }
 
 // changeBody says why codes change, until when they are renewed, and which.

@@ -2,9 +2,6 @@ package admin
 
 import "net/http"
 
-// listLimit is how many conflicts and parked records are shown.
-const listLimit = 100
-
 func (s *server) stats(c *call) error {
 	l, err := c.launch(s)
 	if err != nil {
@@ -34,19 +31,35 @@ func (s *server) events(c *call) error {
 }
 
 func (s *server) conflicts(c *call) error {
-	list, err := s.Ledger.Conflicts(c.r.Context(), c.r.PathValue("launch"), listLimit)
+	l, err := c.launch(s)
 	if err != nil {
 		return err
 	}
-	return c.answer(http.StatusOK, map[string]any{"data": orEmpty(list), "has_more": false})
+	p, err := c.page()
+	if err != nil {
+		return err
+	}
+	list, err := s.Ledger.Conflicts(c.r.Context(), l.Name, p)
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, list)
 }
 
 func (s *server) parked(c *call) error {
-	list, err := s.Ledger.Parked(c.r.Context(), c.r.PathValue("launch"), listLimit)
+	l, err := c.launch(s)
 	if err != nil {
 		return err
 	}
-	return c.answer(http.StatusOK, map[string]any{"data": orEmpty(list), "has_more": false})
+	p, err := c.page()
+	if err != nil {
+		return err
+	}
+	list, err := s.Ledger.Parked(c.r.Context(), l.Name, p)
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, list)
 }
 
 func (s *server) position(c *call) error {

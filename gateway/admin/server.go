@@ -35,10 +35,11 @@ type Ledger interface {
 	Redemptions(ctx context.Context, launch string, f gateway.RedemptionFilter, p gateway.Page) (ledger.List[gateway.RedemptionRow], error)
 	Codes(ctx context.Context, launch string, campaign uint32, p gateway.Page) (ledger.List[gateway.CodeRow], error)
 	ExportCodes(ctx context.Context, launch string, campaign uint32, to func(gateway.CodeRow) error) error
-	CodeEvents(ctx context.Context, launch string, code gateway.Code) ([]gateway.AuditEvent, error)
+	CountCodes(ctx context.Context, launch string, campaign uint32) (int, error)
+	CodeEvents(ctx context.Context, launch string, code gateway.Code, p gateway.Page) (ledger.List[gateway.AuditEvent], error)
 	Changes(ctx context.Context, launch string, p gateway.Page) (ledger.List[gateway.AuditEvent], error)
-	Conflicts(ctx context.Context, launch string, limit int) ([]gateway.ConflictRow, error)
-	Parked(ctx context.Context, launch string, limit int) ([]gateway.ParkedRow, error)
+	Conflicts(ctx context.Context, launch string, p gateway.Page) (ledger.List[gateway.ConflictRow], error)
+	Parked(ctx context.Context, launch string, p gateway.Page) (ledger.List[gateway.ParkedRow], error)
 	Stats(ctx context.Context, launch string) (gateway.Stats, error)
 	CreateKey(ctx context.Context, k gateway.APIKey, hash [sha256.Size]byte) error
 	Keys(ctx context.Context) ([]*gateway.APIKey, error)

@@ -168,9 +168,26 @@ func (c *Client) Code(ctx context.Context, launch, code string) (Code, error) {
 
 // CodeEvents is the life of a code, oldest first.
 func (c *Client) CodeEvents(ctx context.Context, launch, code string) ([]gateway.AuditEvent, error) {
-	var list List[gateway.AuditEvent]
-	err := c.get(ctx, c.privatePath(launch, "codes", code, "events"), nil, &list)
-	return list.Data, err
+	return all(func(p gateway.Page) (list List[gateway.AuditEvent], err error) {
+		err = c.get(ctx, c.privatePath(launch, "codes", code, "events"), pageQuery(p), &list)
+		return list, err
+	})
+}
+
+// all reads a list to its end.
+func all[T any](read func(gateway.Page) (List[T], error)) ([]T, error) {
+	var rows []T
+	for p := (gateway.Page{Limit: 100}); ; {
+		list, err := read(p)
+		if err != nil {
+			return rows, err
+		}
+		rows = append(rows, list.Data...)
+		if !list.HasMore {
+			return rows, nil
+		}
+		p.After = list.Next
+	}
 }
 
 // ChangeCodes revokes, reinstates or renews codes, all of them or none, and

@@ -63,16 +63,18 @@ func (c *Client) Events(ctx context.Context, launch string, p gateway.Page) (Lis
 
 // Conflicts lists what Postgres' constraints refused.
 func (c *Client) Conflicts(ctx context.Context, launch string) ([]gateway.ConflictRow, error) {
-	var list List[gateway.ConflictRow]
-	err := c.get(ctx, c.privatePath(launch, "conflicts"), nil, &list)
-	return list.Data, err
+	return all(func(p gateway.Page) (list List[gateway.ConflictRow], err error) {
+		err = c.get(ctx, c.privatePath(launch, "conflicts"), pageQuery(p), &list)
+		return list, err
+	})
 }
 
 // Parked lists journal records that could not be applied.
 func (c *Client) Parked(ctx context.Context, launch string) ([]gateway.ParkedRow, error) {
-	var list List[gateway.ParkedRow]
-	err := c.get(ctx, c.privatePath(launch, "parked"), nil, &list)
-	return list.Data, err
+	return all(func(p gateway.Page) (list List[gateway.ParkedRow], err error) {
+		err = c.get(ctx, c.privatePath(launch, "parked"), pageQuery(p), &list)
+		return list, err
+	})
 }
 
 // Position is how far a launch's journal is, in Redis and in Postgres.

@@ -186,7 +186,9 @@ func TestConflictsAndParked(t *testing.T) {
 	for i := range 3 {
 		h.apply(h.record(redeemed("NONE", fmt.Sprint(i), gateway.Committed), redeemed("NONE", fmt.Sprint(i, "b"), gateway.Committed)))
 	}
-	conflicts := readAll(t, 2, func(p gateway.Page) (List[gateway.ConflictRow], error) { return h.Conflicts(context.Background(), "l", p) })
+	conflicts := readAll(t, 2, func(p gateway.Page) (List[gateway.ConflictRow], error) {
+		return h.Conflicts(context.Background(), "l", p)
+	})
 	if len(conflicts) != 6 || conflicts[0].Position != h.seq || conflicts[0].Kind == "" || conflicts[5].Position != h.seq-2 {
 		t.Errorf("%+v", conflicts)
 	}
