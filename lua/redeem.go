@@ -104,6 +104,8 @@ func (s *Store) writeItem(c *redeemCall, launch string, r *gateway.Redeem, subje
 // runRedeem sends a batch and hands every item its answer.
 func (s *Store) runRedeem(l *launch, batch []*redeemCall) {
 	s.metrics.batch.WithLabelValues("redeem").Observe(float64(len(batch)))
+	l.flights.RLock()
+	defer l.flights.RUnlock()
 	keys := redeemKeys(l, len(batch))
 	args := make([]any, 0, 4+len(batch))
 	epoch := l.epoch.Load()
@@ -121,14 +123,27 @@ func (s *Store) runRedeem(l *launch, batch []*redeemCall) {
 		}
 		c.answer, c.err = s.readRedemption(l, c.id, r.word(batchHead+i))
 		c.answer.Position = position
-		if c.err == nil && !c.answer.Replayed {
-			made = append(made, testimony{position: position, id: c.id, item: c.item, codeKey: c.codeKey, subjectKey: c.subjectKey})
+		if c.err == nil && (c.answer.Status == gateway.Held || c.answer.Status == gateway.Committed) {
+			made = append(made, c.testimony())
 		}
 	}
 	l.witness.keep(s.persisted.Position(l.name), made...) // before anybody is answered
 	for _, c := range batch {
 		c.done <- struct{}{}
 	}
+}
+
+// testimony is what the witness keeps of an answer. One that was made by an
+// earlier request is kept too: whoever made it may never have known.
+func (c *redeemCall) testimony() testimony {
+	t := testimony{position: c.answer.Position, id: c.answer.ID, item: c.item, codeKey: c.codeKey, subjectKey: c.subjectKey}
+	if c.answer.Replayed {
+		_, rest, _ := strings.Cut(c.item, "\t")
+		_, rest, _ = strings.Cut(rest, "\t")
+		mode := map[gateway.Status]string{gateway.Held: "hold", gateway.Committed: "commit"}[c.answer.Status]
+		t.item = c.answer.ID.Short() + "\t" + mode + "\t" + rest
+	}
+	return t
 }
 
 // redeemKeys are the keys of a batch but for its items'.

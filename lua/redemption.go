@@ -58,6 +58,8 @@ func (s *Store) Settle(ctx context.Context, name string, id gateway.ID, settleme
 	if err != nil {
 		return gateway.Redemption{}, err
 	}
+	l.flights.RLock()
+	defer l.flights.RUnlock()
 	code, subject := l.code(found.Code), l.located(id)
 	args := []any{string(settlement), id.Short(), found.SubjectKey, string(found.Code), url.QueryEscape(by.Name), url.QueryEscape(by.Note)}
 	r, err := s.call(ctx, l, redemptionSettle, []string{l.meta, l.journal, l.campaigns, l.holds, code, subject}, args...)

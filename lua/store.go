@@ -79,6 +79,9 @@ type launch struct {
 	checked  atomic.Int64 // when the snapshot was last known to be current, Unix ns
 	busy     atomic.Bool  // refreshing
 
+	// flights are script calls whose answers the witness has not kept yet;
+	// an admission waits for them to land.
+	flights   sync.RWMutex
 	witness   witness
 	admitting chan struct{} // holds one token while a call admits the launch
 	tried     time.Time     // the last admission that failed; under admitting

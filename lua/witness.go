@@ -81,7 +81,9 @@ func (w *witness) since(position uint64) []testimony {
 // A use that others have taken meanwhile is not given twice: it is logged and
 // counted, and the client's redemption is lost.
 func (s *Store) reassert(ctx context.Context, l *launch, a Admission) error {
+	l.flights.Lock() // what is on its way lands first
 	list := l.witness.since(a.Position)
+	l.flights.Unlock()
 	if len(list) == 0 {
 		return nil
 	}

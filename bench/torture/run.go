@@ -95,11 +95,12 @@ func line(w io.Writer, t *Round, n int) {
 	fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%v\t\n", t.Fault, n, t.Asked, t.Admitted, t.Persisted, t.Lost, t.LostSafe, t.Over, t.Drift, t.Closed.Round(time.Millisecond))
 }
 
-// The size of a round.
+// The size of a round: codes run dry while the fault is on, so that both a lost
+// use and one too many show.
 const (
-	codesARound = 12
-	usesOfACode = 40
-	subjects    = 2000
+	codesARound = 40
+	usesOfACode = 200
+	subjects    = 100_000
 )
 
 // Run tortures.
