@@ -19,6 +19,7 @@ import (
 	"admitone/bench/rig"
 	"admitone/gateway"
 	"admitone/gateway/gatewaytest"
+	"admitone/gateway/gatewaytest/openapi"
 	"admitone/sync/ledger"
 )
 
@@ -77,12 +78,13 @@ func (q queue) Mint(ctx context.Context, j gateway.MintJob) error {
 // world is the admin API over a model and a real Postgres.
 type world struct {
 	testing.TB
-	config Config
-	store  *model
-	ledger *ledger.Ledger
-	server *httptest.Server
-	logs   *bytes.Buffer
-	seq    uint64 // of the journal that the ledger holds
+	config    Config
+	store     *model
+	ledger    *ledger.Ledger
+	server    *httptest.Server
+	logs      *bytes.Buffer
+	described *openapi.Description
+	seq       uint64 // of the journal that the ledger holds
 }
 
 const adminKey = "the admin key of these tests"
@@ -96,7 +98,7 @@ func begin(t testing.TB, change func(*Config)) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(l.Close)
-	w := &world{TB: t, ledger: l, store: &model{Model: gatewaytest.NewModel(time.Now())}, logs: new(bytes.Buffer)}
+	w := &world{TB: t, ledger: l, store: &model{Model: gatewaytest.NewModel(time.Now())}, logs: new(bytes.Buffer), described: openapi.Load(t)}
 	w.config = Config{
 		Store: w.store, Ledger: l, Verifier: verifier{}, Queue: queue{l}, Keys: gateway.NewKeys(l, adminKey), Checker: checker{},
 		Log: slog.New(slog.NewJSONHandler(&locked{buffer: w.logs}, nil)), Metrics: prometheus.NewRegistry(),

@@ -123,7 +123,7 @@ func TestBadInput(t *testing.T) {
 		{"no such key", "DELETE", "/admin/v1/keys/1", "", 404, "not_found", "id", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			w := &world{TB: t, server: w.server}
+			w := &world{TB: t, server: w.server, described: w.described}
 			header := []string{}
 			if test.header != "" {
 				header = append(header, test.header)
