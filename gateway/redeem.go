@@ -59,6 +59,7 @@ type Redemption struct {
 	Status     Status
 	At         time.Time // of the decision, by Redis' clock
 	ExpiresAt  time.Time // of a hold; zero otherwise
+	Epoch      uint64    // of the history that Position stands in
 	Position   uint64    // of the journal record that holds it, or of the latest one when replayed
 	Replayed   bool      // an earlier request of the same subject and code made it
 	Proven     bool      // made by this request, or replayed under the same Idempotency-Key

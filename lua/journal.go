@@ -58,7 +58,7 @@ func (s *Store) Trim(ctx context.Context, name string, epoch, position, bytes ui
 	if r.word(0) == "breach" {
 		return notAdmitted()
 	}
-	if err := s.redis.Publish(ctx, persistedChannel, name+" "+strconv.FormatUint(position, 10)).Err(); err != nil {
+	if err := s.redis.Publish(ctx, persistedChannel, fmt.Sprintf("%s %d %d", name, epoch, position)).Err(); err != nil {
 		return s.outage(err)
 	}
 	return nil
@@ -79,9 +79,10 @@ func (s *Store) Listen(ctx context.Context) {
 			if !ok {
 				return
 			}
-			name, position, _ := strings.Cut(m.Payload, " ")
-			if n, err := strconv.ParseUint(position, 10, 64); err == nil && gateway.ValidLaunchName(name) {
-				s.persisted.Advance(name, n)
+			var name string
+			var epoch, position uint64
+			if n, _ := fmt.Sscanf(m.Payload, "%s %d %d", &name, &epoch, &position); n == 3 && gateway.ValidLaunchName(name) {
+				s.persisted.Advance(name, epoch, position)
 			}
 		}
 	}

@@ -10,7 +10,7 @@ import (
 // never made, never the other way round.
 const launchesKey = "ao:launches"
 
-// persistedChannel carries "launch position" whenever the syncer moves one.
+// persistedChannel carries "launch epoch position" whenever the syncer moves one.
 const persistedChannel = "ao:persisted"
 
 // keys are the keys of one launch. They share its hash tag and so live in one

@@ -124,7 +124,7 @@ func (s *Store) admit(ctx context.Context, l *launch) error {
 			return err
 		}
 	} else {
-		if a, err = s.admitter.Admit(ctx, l.name); err != nil {
+		if a, err = s.admitter.Admit(ctx, l.name, l.last); err != nil {
 			if !errors.Is(err, gateway.Refuse(gateway.LaunchUnknown)) {
 				l.tried = time.Now()
 			}
@@ -154,6 +154,7 @@ func (s *Store) admit(ctx context.Context, l *launch) error {
 	}
 	l.snapshot.Store(snapshot)
 	l.checked.Store(time.Now().UnixNano())
+	l.last = snapshot.Epoch
 	l.epoch.Store(snapshot.Epoch)
 	return nil
 }
@@ -198,7 +199,7 @@ func (s *Store) read(ctx context.Context, l *launch) (*gateway.Launch, gateway.P
 		Bytes: r.number(5) - r.number(6),
 	}
 	at.Entries = at.Seq - at.Persisted
-	s.persisted.Advance(l.name, at.Persisted)
+	s.persisted.Advance(l.name, at.Epoch, at.Persisted)
 	snapshot := &gateway.Launch{Name: l.name, Epoch: at.Epoch, Version: r.number(3)}
 	var campaigns []*gateway.Campaign
 	for i := 7; i+1 < len(r); i += 2 {

@@ -56,7 +56,7 @@ func (s *Store) Redeem(ctx context.Context, name string, r *gateway.Redeem) (gat
 	if err := s.writeItem(c, name, r, subject); err != nil {
 		return gateway.Redemption{}, err
 	}
-	if l.witness.full(s.persisted.Position(name)) || !l.redeem.add(c) {
+	if l.witness.full(s.persistedIn(l)) || !l.redeem.add(c) {
 		s.metrics.turnedAway.WithLabelValues("redeem").Inc()
 		return gateway.Redemption{}, &gateway.Error{Reason: gateway.Overloaded, RetryAfter: time.Second}
 	}
@@ -122,12 +122,12 @@ func (s *Store) runRedeem(l *launch, batch []*redeemCall) {
 			continue
 		}
 		c.answer, c.err = s.readRedemption(l, c.id, r.word(batchHead+i))
-		c.answer.Position = position
+		c.answer.Epoch, c.answer.Position = epoch, position
 		if c.err == nil && (c.answer.Status == gateway.Held || c.answer.Status == gateway.Committed) {
 			made = append(made, c.testimony())
 		}
 	}
-	l.witness.keep(s.persisted.Position(l.name), made...) // before anybody is answered
+	l.witness.keep(s.persistedIn(l), made...) // before anybody is answered
 	for _, c := range batch {
 		c.done <- struct{}{}
 	}
@@ -179,7 +179,7 @@ func (s *Store) sendBatch(l *launch, sc *script, epoch uint64, keys []string, ar
 		return nil, 0, gateway.Refuse(gateway.Internal)
 	}
 	position := s.note(l, r, 1)
-	s.persisted.Advance(l.name, r.number(3))
+	s.persisted.Advance(l.name, epoch, r.number(3))
 	return r, position, nil
 }
 

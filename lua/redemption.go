@@ -41,7 +41,7 @@ func (s *Store) find(ctx context.Context, l *launch, id gateway.ID) (gateway.Red
 	}
 	code, campaign := gateway.Code(r.word(5)), campaignNumber(r.word(6))
 	return gateway.Redemption{
-		ID: id, At: id.Time(), Position: s.note(l, r, 1), SubjectKey: r.word(3), Status: gateway.Status(r.word(4)),
+		ID: id, At: id.Time(), Epoch: l.epoch.Load(), Position: s.note(l, r, 1), SubjectKey: r.word(3), Status: gateway.Status(r.word(4)),
 		Code: code, Display: l.snapshot.Load().Display(campaign, code, ""), Campaign: campaign, ExpiresAt: millis(r.word(7)),
 	}, nil
 }
@@ -67,7 +67,7 @@ func (s *Store) Settle(ctx context.Context, name string, id gateway.ID, settleme
 		return gateway.Redemption{}, err
 	}
 	if settlement != gateway.Expire {
-		l.witness.keep(s.persisted.Position(name), testimony{position: r.number(1), id: id, codeKey: code, subjectKey: subject, settle: args})
+		l.witness.keep(s.persistedIn(l), testimony{position: r.number(1), id: id, codeKey: code, subjectKey: subject, settle: args})
 	}
 	found.Replayed = gateway.Status(r.word(3)) == found.Status
 	found.Position, found.Status, found.ExpiresAt = s.note(l, r, 1), gateway.Status(r.word(3)), time.Time{}

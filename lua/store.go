@@ -21,13 +21,15 @@ type Admitter interface {
 	// Admit returns what Redis must be to be served. It returns launch_unknown
 	// if neither store has the launch, not_admitted if the history cannot be
 	// made right yet.
-	Admit(ctx context.Context, launch string) (Admission, error)
+	// last is the epoch that this gateway served before, 0 for none.
+	Admit(ctx context.Context, launch string, last uint64) (Admission, error)
 }
 
 // Admission is what a Redis must be to serve a launch.
 type Admission struct {
 	Epoch    uint64 // of the history
 	Position uint64 // that it must have reached
+	Base     uint64 // where the history went on that came after the last one served
 	Identity string // the run of the server
 	// Vouch is called once this gateway has told Redis what it answered
 	// before; it waits until the other gateways have. It may be nil.
@@ -85,6 +87,7 @@ type launch struct {
 	witness   witness
 	admitting chan struct{} // holds one token while a call admits the launch
 	tried     time.Time     // the last admission that failed; under admitting
+	last      uint64        // the epoch served before; under admitting
 }
 
 // New makes a store. It does not speak to Redis yet.

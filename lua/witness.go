@@ -2,6 +2,7 @@ package lua
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"admitone/gateway"
@@ -31,7 +32,7 @@ const witnessMost = 1_000_000
 
 // full reports whether no more can be kept. What Postgres holds by now is let
 // go first.
-func (w *witness) full(persisted uint64) bool {
+func (w *witness) full(persisted func(position uint64) bool) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.list) < witnessMost {
@@ -43,19 +44,19 @@ func (w *witness) full(persisted uint64) bool {
 
 // keep adds testimonies, and lets go what Postgres holds once that is most of
 // the list.
-func (w *witness) keep(persisted uint64, list ...testimony) {
+func (w *witness) keep(persisted func(position uint64) bool, list ...testimony) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.list) > 0 && w.list[len(w.list)/2].position <= persisted {
+	if len(w.list) > 0 && persisted(w.list[len(w.list)/2].position) {
 		w.letGo(persisted)
 	}
 	w.list = append(w.list, list...)
 }
 
-func (w *witness) letGo(persisted uint64) {
+func (w *witness) letGo(persisted func(position uint64) bool) {
 	kept := w.list[:0]
 	for _, t := range w.list {
-		if t.position > persisted {
+		if !persisted(t.position) {
 			kept = append(kept, t)
 		}
 	}
@@ -63,44 +64,54 @@ func (w *witness) letGo(persisted uint64) {
 	w.list = kept
 }
 
-// since are the testimonies behind a position.
-func (w *witness) since(position uint64) []testimony {
+// behind takes out the testimonies behind a position, and lets the others go.
+func (w *witness) behind(position uint64) []testimony {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var list []testimony
-	for _, t := range w.list {
-		if t.position > position {
-			list = append(list, t)
-		}
-	}
+	w.letGo(func(at uint64) bool { return at <= position })
+	list := w.list
+	w.list = nil
 	return list
 }
 
-// reassert tells a Redis again what this gateway answered behind the position
-// that Postgres holds: what it knows it answers again, what it lost it takes.
-// A use that others have taken meanwhile is not given twice: it is logged and
-// counted, and the client's redemption is lost.
-func (s *Store) reassert(ctx context.Context, l *launch, a Admission) error {
+// put gives back what was not asserted yet.
+func (w *witness) put(list []testimony) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.list = append(slices.Clone(list), w.list...)
+}
+
+// persistedIn tells which positions of the history served Postgres holds.
+func (s *Store) persistedIn(l *launch) func(uint64) bool {
+	epoch := l.epoch.Load()
+	return func(position uint64) bool { return s.persisted.Reached(l.name, epoch, position) }
+}
+
+// reassert tells a Redis again what this gateway answered and Postgres did not
+// hold when the epoch began: what Redis knows it answers again, what it lost it
+// takes. A use that others have taken meanwhile is not given twice: it is
+// logged and counted, and the client's redemption is lost.
+func (s *Store) reassert(ctx context.Context, l *launch, a Admission) (err error) {
 	l.flights.Lock() // what is on its way lands first
-	list := l.witness.since(a.Position)
+	list := l.witness.behind(a.Base)
 	l.flights.Unlock()
 	if len(list) == 0 {
 		return nil
 	}
 	s.log.Info("telling Redis again what it may have lost", "launch", l.name, "answers", len(list))
+	defer func() { l.witness.put(list) }() // what an error left over
 	for len(list) > 0 {
 		n := 0
 		for n < len(list) && n < s.options.Batch && list[n].settle == nil {
 			n++
 		}
 		if n == 0 {
-			if err := s.resettle(ctx, l, a.Epoch, list[0]); err != nil {
-				return err
-			}
-			list = list[1:]
-			continue
+			n = 1
+			err = s.resettle(ctx, l, a.Epoch, list[0])
+		} else {
+			err = s.reredeem(ctx, l, a.Epoch, list[:n])
 		}
-		if err := s.reredeem(ctx, l, a.Epoch, list[:n]); err != nil {
+		if err != nil {
 			return err
 		}
 		list = list[n:]
@@ -121,13 +132,17 @@ func (s *Store) reredeem(ctx context.Context, l *launch, epoch uint64, list []te
 	if r.word(0) == "breach" || len(r) != batchHead+len(list) {
 		return notAdmitted()
 	}
+	position := r.number(1)
 	for i, t := range list {
 		if _, err := s.readRedemption(l, t.id, r.word(batchHead+i)); err != nil {
 			s.metrics.unkept.Inc()
 			s.log.Error("an answered redemption could not be kept", "launch", l.name, "redemption", t.id, "error", err)
+			continue
 		}
+		t.position = position
+		l.witness.keep(none, t)
 	}
-	l.saw(r.number(1))
+	l.saw(position)
 	return nil
 }
 
@@ -144,7 +159,12 @@ func (s *Store) resettle(ctx context.Context, l *launch, epoch uint64, t testimo
 		s.metrics.unkept.Inc()
 		s.log.Error("an answered settlement could not be kept", "launch", l.name, "redemption", t.id, "reason", r.word(1))
 	default:
-		l.saw(r.number(1))
+		t.position = r.number(1)
+		l.witness.keep(none, t)
+		l.saw(t.position)
 	}
 	return nil
 }
+
+// none of the positions of a history that is not served yet are persisted.
+func none(uint64) bool { return false }

@@ -74,7 +74,7 @@ func (s *server) settled(ctx context.Context, launch string) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
-	return s.Persisted.Wait(ctx, launch, at.Seq) == nil
+	return s.Persisted.Wait(ctx, launch, at.Epoch, at.Seq) == nil
 }
 
 // changeTimeout bounds a change, whether its caller waits for it or not.

@@ -51,7 +51,7 @@ type Ledger interface {
 
 // Persistence knows how far a launch's journal has come in Postgres.
 type Persistence interface {
-	Wait(ctx context.Context, launch string, position uint64) error
+	Wait(ctx context.Context, launch string, epoch, position uint64) error
 }
 
 // Queue takes mintings that are too large to answer at once.

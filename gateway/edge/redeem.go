@@ -33,7 +33,7 @@ func (q *request) redeem() error {
 	if err != nil {
 		return err
 	}
-	receipt, late := q.receipt(durability, r.Position, r.Replayed)
+	receipt, late := q.receipt(durability, r.Epoch, r.Position, r.Replayed)
 	// A stranger who names the same subject and code is answered the same
 	// redemption, but gets no token to speak for its subject.
 	token := ""
@@ -136,19 +136,19 @@ func (q *request) durability() (gateway.Durability, error) {
 // receipt waits for the durability wanted, and tells which one was reached and
 // whether the wait ran out. What was decided earlier may be in Postgres by now,
 // whatever was asked for.
-func (q *request) receipt(wanted gateway.Durability, position uint64, earlier bool) (r receipt, late bool) {
+func (q *request) receipt(wanted gateway.Durability, epoch, position uint64, earlier bool) (r receipt, late bool) {
 	r = receipt{gateway.DurabilityAccepted, position}
 	if wanted == gateway.DurabilityAccepted && !earlier {
 		return r, false
 	}
 	persisted := q.server.config.Persisted
-	if persisted.Position(q.launch.Name) < position {
+	if !persisted.Reached(q.launch.Name, epoch, position) {
 		if wanted == gateway.DurabilityAccepted {
 			return r, false
 		}
 		ctx, cancel := context.WithTimeout(q.server.running, q.server.config.PersistWait)
 		defer cancel()
-		if persisted.Wait(ctx, q.launch.Name, position) != nil {
+		if persisted.Wait(ctx, q.launch.Name, epoch, position) != nil {
 			return r, true
 		}
 	}

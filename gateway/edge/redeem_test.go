@@ -293,7 +293,7 @@ func TestAck(t *testing.T) {
 			w := newWorld(t)
 			w.store.launch.Policy.Ack = c.policy
 			w.store.answer.Replayed = c.replayed
-			w.persisted.Advance("writer", c.persisted)
+			w.persisted.Advance("writer", 0, c.persisted)
 			header := []string{}
 			if c.header != "" {
 				header = append(header, c.header)
@@ -312,8 +312,8 @@ func TestAckWaits(t *testing.T) {
 	go func() {
 		<-w.store.begun
 		close(w.store.hold)
-		w.persisted.Advance("writer", 6)
-		w.persisted.Advance("writer", 7)
+		w.persisted.Advance("writer", 0, 6)
+		w.persisted.Advance("writer", 0, 7)
 	}()
 	a := w.post(redemptions, `{"code":"ABCD2345","subject":"ann@x.example"}`, "Admit-Ack: persisted")
 	if a.status != 201 || !strings.Contains(a.body, `"durability":"persisted"`) {

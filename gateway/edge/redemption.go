@@ -16,7 +16,7 @@ func (q *request) redemption() error {
 	if err != nil {
 		return err
 	}
-	receipt, _ := q.receipt(gateway.DurabilityAccepted, r.Position, true)
+	receipt, _ := q.receipt(gateway.DurabilityAccepted, r.Epoch, r.Position, true)
 	q.out = q.appendRedemption(q.out[:0], &r, subject, "", receipt)
 	q.send(fasthttp.StatusOK)
 	return nil
@@ -53,7 +53,7 @@ func (q *request) settle(s gateway.Settlement) error {
 	if err != nil {
 		return err
 	}
-	receipt, late := q.receipt(durability, r.Position, false)
+	receipt, late := q.receipt(durability, r.Epoch, r.Position, false)
 	q.out = q.appendRedemption(q.out[:0], &r, subject, "", receipt)
 	if late {
 		q.send(fasthttp.StatusAccepted)

@@ -52,7 +52,7 @@ func TestRedemptionIsForItsOwner(t *testing.T) {
 
 func TestRedemptionAnswer(t *testing.T) {
 	w := newWorld(t)
-	w.persisted.Advance("writer", 7)
+	w.persisted.Advance("writer", 0, 7)
 	w.store.answer.Subject, w.store.answer.Status = "", gateway.Released
 	a := w.get(redemptions+"/"+anID.String(), "Authorization: Bearer ao_server")
 	want := `{"id":"` + anID.String() + `","status":"released","code":"ABCD-2345","campaign":"beta","tier":"standard",` +

@@ -43,8 +43,8 @@ type KeyChecker interface {
 
 // Persistence knows how far a launch's journal has come in Postgres.
 type Persistence interface {
-	Position(launch string) uint64
-	Wait(ctx context.Context, launch string, position uint64) error
+	Reached(launch string, epoch, position uint64) bool
+	Wait(ctx context.Context, launch string, epoch, position uint64) error
 }
 
 // Config is what a Server stands on. Store, Keyring and Persisted are

@@ -40,7 +40,7 @@ func (h *Healer) Serve(s *lua.Store) { h.store = s }
 // Admit returns what Redis must be to serve a launch, healing it first where it
 // must. It returns launch_unknown if neither store has the launch, not_admitted
 // while another process heals it or Postgres is away.
-func (h *Healer) Admit(ctx context.Context, launch string) (lua.Admission, error) {
+func (h *Healer) Admit(ctx context.Context, launch string, last uint64) (lua.Admission, error) {
 	for range 2 {
 		state, err := h.compare(ctx, launch)
 		switch {
@@ -58,7 +58,11 @@ func (h *Healer) Admit(ctx context.Context, launch string) (lua.Admission, error
 			if state.inPostgres {
 				vouch = func(ctx context.Context) error { return h.vouch(ctx, launch, state.redis.Epoch) }
 			}
-			return lua.Admission{Vouch: vouch, Epoch: state.redis.Epoch, Position: state.stored.Seq, Identity: state.identity}, nil
+			base, err := h.Ledger.Base(ctx, launch, last)
+			if err != nil {
+				return lua.Admission{}, h.unavailable(launch, err)
+			}
+			return lua.Admission{Vouch: vouch, Base: base, Epoch: state.redis.Epoch, Position: state.stored.Seq, Identity: state.identity}, nil
 		}
 		if err := h.healServer(ctx, launch, state); err != nil {
 			return lua.Admission{}, h.unavailable(launch, err)

@@ -10,6 +10,7 @@
 //
 //	launches, campaigns, codes, redemptions   the state, one row each
 //	positions                                 how far: seq and epoch, the fence
+//	epochs                                    where each history went on from
 //	gateways, vouchers                        who lives, and has told what it answered
 //	attempts, visits, changes                 refusals, visited links, operators' changes
 //	journal                                   every record as it was written, by month

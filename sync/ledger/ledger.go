@@ -138,13 +138,27 @@ func (l *Ledger) Launches(ctx context.Context) ([]string, error) {
 // It returns ErrFenced if from is not the epoch.
 func (l *Ledger) Bump(ctx context.Context, launch string, from, adopting uint64) (p gateway.StoredLaunch, err error) {
 	err = l.pool.QueryRow(ctx, `
-		UPDATE positions SET epoch = epoch + 1, adopting = $3, identity = ''
-		WHERE launch = (SELECT id FROM launches WHERE name = $1) AND epoch = $2 RETURNING seq, epoch, bytes, adopting`, launch, from, adopting).
+		WITH moved AS (
+			UPDATE positions SET epoch = epoch + 1, adopting = $3, identity = ''
+			WHERE launch = (SELECT id FROM launches WHERE name = $1) AND epoch = $2 RETURNING *),
+		noted AS (INSERT INTO epochs (launch, epoch, base) SELECT launch, epoch, seq FROM moved)
+		SELECT seq, epoch, bytes, adopting FROM moved`, launch, from, adopting).
 		Scan(&p.Seq, &p.Epoch, &p.Bytes, &p.Adopting)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return p, ErrFenced
 	}
 	return p, err
+}
+
+// Base is the position from which the history went on that came after an epoch;
+// 0 if none did.
+func (l *Ledger) Base(ctx context.Context, launch string, after uint64) (base uint64, err error) {
+	err = l.pool.QueryRow(ctx, `
+		SELECT base FROM epochs WHERE launch = (SELECT id FROM launches WHERE name = $1) AND epoch > $2 ORDER BY epoch LIMIT 1`, launch, after).Scan(&base)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, nil
+	}
+	return base, err
 }
 
 // Admit ends a heal, or begins a launch's first history: this run of a server

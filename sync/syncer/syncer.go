@@ -166,7 +166,7 @@ func (s *Syncer) copy(ctx context.Context, launch string) error {
 		return err
 	}
 	if known {
-		s.Persisted.Advance(launch, at.Seq)
+		s.Persisted.Advance(launch, at.Epoch, at.Seq)
 		// The commit may have been ours, and its trim lost.
 		// And a Redis of another epoch is not read: it has to be healed first.
 		if err := s.Source.Trim(ctx, launch, at.Epoch, at.Seq, at.Bytes); err != nil {
@@ -204,6 +204,7 @@ func (s *Syncer) apply(ctx context.Context, launch string, at *gateway.StoredLau
 		if len(batch.Records) == 0 {
 			return s.park(ctx, launch, at, entries[0], batch, parseErr)
 		}
+		at.Epoch = batch.Epoch
 		// A commit in hand is finished even when it is time to stop.
 		whole := context.WithoutCancel(ctx)
 		began := time.Now()
@@ -233,8 +234,8 @@ func (s *Syncer) apply(ctx context.Context, launch string, at *gateway.StoredLau
 
 // moved notes that Postgres holds the journal up to a record, and trims it.
 func (s *Syncer) moved(ctx context.Context, launch string, at *gateway.StoredLaunch, last gateway.Record) error {
-	at.Seq, at.Epoch, at.Bytes = last.Seq, last.Epoch, last.Bytes
-	s.Persisted.Advance(launch, last.Seq)
+	at.Seq, at.Bytes = last.Seq, last.Bytes
+	s.Persisted.Advance(launch, at.Epoch, last.Seq)
 	return s.Source.Trim(ctx, launch, at.Epoch, last.Seq, last.Bytes)
 }
 

@@ -24,6 +24,14 @@ CREATE TABLE positions (
     opened   bigint NOT NULL DEFAULT 0
 );
 
+-- Where each epoch went on from: what the one before had behind it was given up.
+CREATE TABLE epochs (
+    launch integer NOT NULL,
+    epoch  bigint NOT NULL,
+    base   bigint NOT NULL,
+    PRIMARY KEY (launch, epoch)
+);
+
 -- The gateways that live, and which of them have vouched in an epoch.
 CREATE TABLE gateways (
     id      uuid PRIMARY KEY,
@@ -212,4 +220,4 @@ CREATE TABLE mint_jobs (
 );
 
 -- +goose Down
-DROP TABLE mint_jobs, idempotency, api_keys, parked, conflicts, journal, changes, visits, attempts, redemptions, codes, campaigns, vouchers, gateways, positions, launches;
+DROP TABLE mint_jobs, idempotency, api_keys, parked, conflicts, journal, changes, visits, attempts, redemptions, codes, campaigns, epochs, vouchers, gateways, positions, launches;
