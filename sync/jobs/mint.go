@@ -141,6 +141,10 @@ func (m *minter) Work(ctx context.Context, job *river.Job[mintArgs]) error {
 		return nil
 	}
 	l, err := m.store.Launch(ctx, j.Launch)
+	var away *gateway.Error
+	if errors.As(err, &away) && passes(away) {
+		return river.JobSnooze(max(away.RetryAfter, time.Second))
+	}
 	if err != nil {
 		return err
 	}
@@ -150,13 +154,33 @@ func (m *minter) Work(ctx context.Context, job *river.Job[mintArgs]) error {
 	}
 	minting := gateway.Minting{Store: m.store, Checker: m.keyring, Launch: l, Campaign: campaign, By: gateway.Actor{Name: j.Actor, Note: "job " + j.ID.String()}}
 	err = minting.Derive(ctx, m.keyring.MintKey(j.Launch, j.ID.String()), j.Done, j.Count, func(done int) error {
+		j.Done = done
 		return m.ledger.JobDone(ctx, j, done, "")
 	})
+	if err == nil {
+		return nil
+	}
 	var refused *gateway.Error
-	if errors.As(err, &refused) && refused.RetryAfter == 0 {
+	switch {
+	case errors.As(err, &refused) && passes(refused):
+		// However long it takes: the job goes on where it stopped.
+		return river.JobSnooze(max(refused.RetryAfter, time.Second))
+	case refused != nil:
 		return m.ledger.JobDone(ctx, j, j.Done, refused.Error()) // trying again would not help
+	case ctx.Err() == nil && job.Attempt >= job.MaxAttempts:
+		// The job's own record says that it ended; River's log says why.
+		err = errors.Join(err, m.ledger.JobDone(ctx, j, j.Done, gateway.Internal.Sentence()))
 	}
 	return err
+}
+
+// passes reports whether a refusal is of the moment.
+func passes(e *gateway.Error) bool {
+	switch e.Reason {
+	case gateway.Overloaded, gateway.NotAdmitted, gateway.Unavailable:
+		return true
+	}
+	return false
 }
 
 // NextRetry waits little at first: most failures are a Redis that restarts.
