@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -22,8 +24,10 @@ var faults = []fault{
 		path, before := w.appendOnly()
 		pause(ctx, time.Duration(200+rng.IntN(800))*time.Millisecond)
 		w.redis.Kill()
-		if info, err := os.Stat(path); err == nil && info.Size() > before {
-			if err := os.Truncate(path, before+rng.Int64N(info.Size()-before)); err != nil {
+		// A rewrite may have begun another file meanwhile: then this one is on
+		// the disk whole.
+		if now, size := w.appendOnly(); now == path && size > before {
+			if err := os.Truncate(path, before+rng.Int64N(size-before)); err != nil {
 				return err
 			}
 		}
@@ -97,7 +101,8 @@ func (w *world) appendOnly() (path string, size int64) {
 	if len(files) == 0 {
 		return "", 0
 	}
-	path = files[len(files)-1]
+	// appendonly.aof.N.incr.aof: by N, not by name.
+	path = slices.MaxFunc(files, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) })
 	if info, err := os.Stat(path); err == nil {
 		size = info.Size()
 	}
