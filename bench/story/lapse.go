@@ -272,7 +272,7 @@ func (l *lapse) refusals(ctx context.Context) error {
 		return fmt.Errorf("a blocked guesser is told to come back in %v", e.RetryAfter)
 	}
 	// Expired, revoked one by one, in a list, and as a campaign.
-	expired, one, list := l.codes[0], l.codes[1], l.codes[2:12]
+	expired, one, list := l.codes[0], l.codes[1], slices.Clone(l.codes[2:12])
 	l.codes = l.codes[12:]
 	if _, err := l.admin.ChangeCodes(ctx, launchName, gateway.Renew, []string{expired}, time.Now().Add(-time.Hour), "the story"); err != nil {
 		return err
