@@ -57,6 +57,18 @@ cover: deps ## test coverage, by package
 story-lapse: deps ## play a 90-day campaign of 25,000 codes; clients, Redis and Postgres must agree
 	@$(GO) run ./bench/story lapse
 
+SEED ?= 1
+ROUNDS ?= 24
+.PHONY: torture
+torture: deps ## break everything under load: SEED=1 ROUNDS=24 ONLY=redis-kill,power-cut
+	@$(GO) run ./bench/torture -seed $(SEED) -rounds $(ROUNDS) -only '$(ONLY)'
+
+.PHONY: bench
+bench: deps ## the figures of docs/performance.md
+	@$(GO) test ./lua -run '^$$' -bench Redeem -benchtime 100000x
+	@$(GO) test ./lua -run '^$$' -bench Memory -benchtime 1x -timeout 20m
+	@$(GO) test ./sync/ledger -run '^$$' -bench Apply -benchtime 30x
+
 .PHONY: disposable
 disposable: ## refresh the list of disposable e-mail domains (needs npm)
 	@tools/disposable

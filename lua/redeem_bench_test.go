@@ -1,0 +1,144 @@
+package lua
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"admitone/bench/rig"
+	"admitone/gateway"
+)
+
+// BenchmarkRedeem compares group commit with one script call a request, on the
+// same real Redis with an append-only file, 256 callers at once.
+//
+//	go test ./lua -run '^$' -bench Redeem -benchtime 3s
+func BenchmarkRedeem(b *testing.B) {
+	for _, way := range []struct {
+		name    string
+		options Options
+	}{{"group", Options{}}, {"one-call-each", Options{Batch: 1, Flights: 256}}} {
+		for _, code := range []string{"hot", "distinct"} {
+			b.Run(code+"/"+way.name, func(b *testing.B) {
+				o := way.options
+				o.Redis = redis.NewClient(&redis.Options{Addr: rig.TestRedis(b).Addr(), PoolSize: 256})
+				defer o.Redis.Close()
+				o.Keyring, o.JournalBytes = testRing(b), 1<<40
+				s := New(o)
+				launchForTest(b, s, "l", gateway.MaxUses)
+				codes := []gateway.Code{"H0T"}
+				if code == "distinct" {
+					codes = distinct(b, s, b.N)
+				}
+				var next atomic.Int64
+				b.SetParallelism(128)
+				b.ResetTimer()
+				b.RunParallel(func(p *testing.PB) {
+					for p.Next() {
+						n := int(next.Add(1)) - 1
+						r := gateway.Redeem{Code: codes[n%len(codes)], Subject: "subject-" + strconv.Itoa(n)}
+						if _, err := s.Redeem(context.Background(), "l", &r); err != nil {
+							b.Error(err)
+						}
+					}
+				})
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "redemptions/s")
+			})
+		}
+	}
+}
+
+// distinct mints n codes of one use each.
+func distinct(b *testing.B, s *Store, n int) []gateway.Code {
+	b.Helper()
+	codes := make([]gateway.Code, 0, n)
+	for len(codes) < n {
+		chunk := make([]gateway.NewCode, 0, MaxMint)
+		for range min(MaxMint, n-len(codes)) {
+			c := gateway.Code(fmt.Sprintf("D%09d", len(codes)))
+			codes, chunk = append(codes, c), append(chunk, gateway.NewCode{Code: c, MaxUses: 1})
+		}
+		if _, err := s.Mint(b.Context(), "l", 1, chunk, gateway.Actor{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return codes
+}
+
+// BenchmarkMemory tells how much memory Redis takes for a million codes and a
+// million members, the journal left out.
+//
+//	go test ./lua -run '^$' -bench Memory -benchtime 1x
+func BenchmarkMemory(b *testing.B) {
+	const million = 1_000_000
+	for b.Loop() {
+		s := openStore(b, rig.TestRedis(b).Addr()) // emptied
+		s.options.JournalBytes = 1 << 40
+		launchForTest(b, s, "l", 1)
+		empty := used(b, s)
+		codes := make([]gateway.Code, 0, million)
+		template, err := gateway.ParseTemplate("{random:10}")
+		if err != nil {
+			b.Fatal(err)
+		}
+		for len(codes) < million {
+			chunk := make([]gateway.NewCode, MaxMint)
+			for i := range chunk {
+				chunk[i].Code = template.Generate(s.keyring, "l")
+				codes = append(codes, chunk[i].Code)
+			}
+			if _, err := s.Mint(b.Context(), "l", 1, chunk, gateway.Actor{}); err != nil {
+				b.Fatal(err)
+			}
+		}
+		s.redis.Del(b.Context(), newKeys("l").journal)
+		withCodes := used(b, s)
+		b.ReportMetric(float64(withCodes-empty)/1e6, "MB/million-codes")
+		var next atomic.Int64
+		done := make(chan struct{})
+		for range 128 {
+			go func() {
+				defer func() { done <- struct{}{} }()
+				for {
+					n := int(next.Add(1)) - 1
+					if n >= million/4 {
+						return
+					}
+					if _, err := s.Redeem(context.Background(), "l", &gateway.Redeem{Code: codes[n], Subject: "subject-" + strconv.Itoa(n)}); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			}()
+		}
+		for range 128 {
+			<-done
+		}
+		s.redis.Del(b.Context(), newKeys("l").journal)
+		b.ReportMetric(4*float64(used(b, s)-withCodes)/1e6, "MB/million-members")
+	}
+}
+
+func used(b *testing.B, s *Store) int64 {
+	b.Helper()
+	info, err := s.redis.Info(b.Context(), "memory").Result()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for line := range strings.Lines(info) {
+		if n, ok := strings.CutPrefix(strings.TrimSpace(line), "used_memory:"); ok {
+			bytes, err := strconv.ParseInt(n, 10, 64)
+			if err != nil {
+				b.Fatal(err)
+			}
+			return bytes
+		}
+	}
+	b.Fatal("Redis does not tell its memory")
+	return 0
+}
