@@ -186,9 +186,6 @@ func (s *Syncer) copy(ctx context.Context, launch string) error {
 			}
 			continue
 		}
-		if entries[0].Seq != at.Seq+1 {
-			return errGap
-		}
 		if err := s.apply(ctx, launch, &at, entries); err != nil {
 			return err
 		}
@@ -245,6 +242,9 @@ func (s *Syncer) batch(launch string, at *gateway.StoredLaunch, entries []journa
 	b := ledger.Batch{Launch: launch, Epoch: at.Epoch, After: at.Seq}
 	events := 0
 	for _, e := range entries {
+		if e.Seq != at.Seq+uint64(len(b.Records))+1 {
+			return b, len(b.Records), errGap
+		}
 		r, err := journal.Parse(launch, e.Raw)
 		if err == nil && r.Seq != e.Seq {
 			err = journal.ErrMalformed
@@ -272,9 +272,10 @@ func poison(err error) bool {
 }
 
 // park puts a record aside that cannot be read or applied, so that the journal
-// goes on. A record of a newer version is not poison: it stays and alarms.
+// goes on. A record of a newer version is not poison, nor is one that is
+// missing: they are waited for, and alarm.
 func (s *Syncer) park(ctx context.Context, launch string, at *gateway.StoredLaunch, e journal.Entry, b ledger.Batch, cause error) error {
-	if errors.Is(cause, journal.ErrVersion) {
+	if errors.Is(cause, journal.ErrVersion) || errors.Is(cause, errGap) {
 		return cause
 	}
 	r := gateway.Record{Launch: launch, Seq: e.Seq, Epoch: at.Epoch, At: time.Now(), Bytes: at.Bytes, Raw: e.Raw}
