@@ -60,6 +60,7 @@ func (c *devCommand) Run(ctx context.Context) error {
 		}
 		l.Close()
 	}
+	c.PerAddress = max(c.PerAddress, 16<<10) // everybody here comes from one address
 	level := slog.LevelWarn
 	if c.Verbose {
 		level = slog.LevelInfo
