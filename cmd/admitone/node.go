@@ -125,6 +125,13 @@ func (n *node) run(registry *prometheus.Registry, persisted *gateway.Persisted) 
 	n.work.Go(func() { copier.Run(work, n.ledger.Pool()) })
 	n.work.Go(func() { n.store.Listen(work) })
 	n.work.Go(func() { n.store.SweepEvery(work, time.Second) })
+	drift := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "admitone_drift_rows", Help: "Rows of the last sample on which Redis and Postgres did not agree.",
+	}, []string{"launch"})
+	registry.MustRegister(drift)
+	n.work.Go(func() {
+		n.healer.Patrol(work, time.Minute, func(launch string, rows int) { drift.WithLabelValues(launch).Set(float64(rows)) })
+	})
 	n.work.Go(func() { n.healer.Watch(work, 250*time.Millisecond) })
 	go func() { n.lastError <- n.edge.Serve(n.public) }()
 	go func() {

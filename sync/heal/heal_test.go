@@ -399,6 +399,39 @@ func TestVerifyFinds(t *testing.T) {
 	}
 }
 
+// TestPatrol: a sample finds what is corrupted, by itself.
+func TestPatrol(t *testing.T) {
+	n := open(t)
+	n.sync()
+	n.populate()
+	n.caughtUp()
+	found := make(chan int, 1000)
+	ctx, end := context.WithCancel(t.Context())
+	var patrol sync.WaitGroup
+	patrol.Go(func() {
+		n.healer.Patrol(ctx, 10*time.Millisecond, func(_ string, drift int) { found <- drift })
+	})
+	if drift := <-found; drift != 0 {
+		t.Errorf("%d rows differ, of none that were touched", drift)
+	}
+	if err := n.redis.HSet(t.Context(), "ao:{l}:c:"+bucketOf("C007"), "C007", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.After(20 * time.Second); ; {
+		select {
+		case drift := <-found:
+			if drift == 0 {
+				continue
+			}
+		case <-deadline:
+			t.Error("the patrol finds nothing")
+		}
+		break
+	}
+	end()
+	patrol.Wait()
+}
+
 // bucketOf is where a code lies: FNV-1a, folded to 16 bits.
 func bucketOf(code string) string {
 	h := uint32(2166136261)

@@ -19,6 +19,46 @@ const verifyRounds = 10
 // is looked at again once Postgres has come as far as Redis was, and it counts
 // if Redis held the same before and after.
 func (h *Healer) Verify(ctx context.Context, launch string) (gateway.VerifyReport, error) {
+	return h.verify(ctx, launch, ledger.Selection{})
+}
+
+// patrolRows is how many codes and redemptions a patrol compares at a time.
+const patrolRows = 500
+
+// Patrol compares a sample of every launch from time to time, until the context
+// is over, and tells how many rows differed.
+func (h *Healer) Patrol(ctx context.Context, pause time.Duration, tell func(launch string, drift int)) {
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		names, err := h.Ledger.Launches(ctx)
+		if err != nil {
+			continue // Postgres is away; there is nothing to compare with
+		}
+		for _, name := range names {
+			sample, err := h.Ledger.Sample(ctx, name, patrolRows)
+			if err != nil {
+				continue
+			}
+			r, err := h.verify(ctx, name, sample)
+			if err != nil {
+				continue // healing, or Postgres is behind
+			}
+			tell(name, r.Drift)
+			for _, d := range r.Differences {
+				h.Log.Error("Redis and Postgres differ", "launch", name, "kind", d.Kind)
+			}
+		}
+	}
+}
+
+// verify compares what is selected.
+func (h *Healer) verify(ctx context.Context, launch string, s ledger.Selection) (gateway.VerifyReport, error) {
 	report := gateway.VerifyReport{Launch: launch}
 	var suspects []lua.Suspect
 	for round := range verifyRounds {
@@ -29,7 +69,9 @@ func (h *Healer) Verify(ctx context.Context, launch string) (gateway.VerifyRepor
 		if err := h.caughtUp(ctx, launch); err != nil {
 			return report, err
 		}
-		s := ledger.Selection{Only: round > 0}
+		if round > 0 {
+			s = ledger.Selection{Only: true}
+		}
 		for _, one := range suspects {
 			if one.Code != "" {
 				s.Codes = append(s.Codes, one.Code)
@@ -44,8 +86,10 @@ func (h *Healer) Verify(ctx context.Context, launch string) (gateway.VerifyRepor
 		report.Position = c.Position
 		if round == 0 {
 			report.Campaigns, report.Codes, report.Redemptions = c.Counted.Campaigns, c.Counted.Codes, c.Counted.Redemptions
-			if err := h.count(ctx, launch, c, &report); err != nil {
-				return report, err
+			if !s.Only {
+				if err := h.count(ctx, launch, c, &report); err != nil {
+					return report, err
+				}
 			}
 		}
 		suspects = suspects[:0]

@@ -138,3 +138,29 @@ func stream[T any](ctx context.Context, tx pgx.Tx, to func(context.Context, []T)
 	}
 	return to(ctx, chunk)
 }
+
+// Sample picks about n codes and n redemptions of a launch at random.
+func (l *Ledger) Sample(ctx context.Context, launch string, n int) (s Selection, err error) {
+	id, err := l.launchID(ctx, launch)
+	if err != nil {
+		return s, err
+	}
+	s.Only = true
+	const percent = `least(100, 100.0 * $2 / greatest(1, (SELECT reltuples FROM pg_class WHERE oid = $3::regclass)))`
+	rows, err := l.pool.Query(ctx, `SELECT code FROM codes TABLESAMPLE BERNOULLI (`+percent+`) WHERE launch = $1 LIMIT $2`, id, n, "codes")
+	if err != nil {
+		return s, err
+	}
+	if s.Codes, err = pgx.CollectRows(rows, pgx.RowTo[gateway.Code]); err != nil {
+		return s, err
+	}
+	rows, err = l.pool.Query(ctx, `SELECT id FROM redemptions TABLESAMPLE BERNOULLI (`+percent+`) WHERE launch = $1 LIMIT $2`, id, n, "redemptions")
+	if err != nil {
+		return s, err
+	}
+	s.Redemptions, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (id gateway.ID, err error) {
+		err = row.Scan((*[16]byte)(&id))
+		return id, err
+	})
+	return s, err
+}
