@@ -2,6 +2,7 @@ package lua
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,4 +68,41 @@ func waitFor(t *testing.T, s *Store, d time.Duration) {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
+}
+
+// TestCluster runs the suite on a Cluster of one node, through a Cluster
+// client: every script's keys must lie in one slot, and be declared.
+func TestCluster(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs servers; run without -short")
+	}
+	server, err := rig.StartRedis(t.Context(), rig.RedisOptions{Dir: t.TempDir(), Args: []string{"--cluster-enabled", "yes"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Kill()
+	node := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	defer node.Close()
+	if err := node.Do(t.Context(), "CLUSTER", "ADDSLOTSRANGE", 0, 16383).Err(); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		info, err := node.ClusterInfo(t.Context()).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(info, "cluster_state:ok") {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	gatewaytest.Exercise(t, func(t *testing.T) gatewaytest.Backend {
+		if err := node.FlushAll(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{server.Addr()}})
+		t.Cleanup(func() { client.Close() })
+		s := New(Options{Redis: client, Keyring: testRing(t)})
+		return gatewaytest.Backend{Store: s, Pass: func(t *testing.T, d time.Duration) { waitFor(t, s, d) }}
+	})
 }
