@@ -2,10 +2,8 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	"admitone/gateway"
@@ -53,25 +51,9 @@ type Receipt struct {
 
 // Unlock is what a redemption gives.
 type Unlock struct {
-	Method    string    `json:"method"`
-	Rounds    Rounds    `json:"rounds"`
-	ExpiresAt time.Time `json:"expires_at,omitzero"`
-}
-
-// Rounds is a whole number, or gateway.Unlimited.
-type Rounds gateway.Rounds
-
-// UnmarshalJSON takes a number or "unlimited".
-func (r *Rounds) UnmarshalJSON(b []byte) error {
-	return (*gateway.Rounds)(r).UnmarshalText([]byte(strings.Trim(string(b), `"`)))
-}
-
-// MarshalJSON writes what UnmarshalJSON takes.
-func (r Rounds) MarshalJSON() ([]byte, error) {
-	if gateway.Rounds(r) == gateway.Unlimited {
-		return []byte(`"unlimited"`), nil
-	}
-	return json.Marshal(int64(r))
+	Method    string         `json:"method"`
+	Rounds    gateway.Rounds `json:"rounds"`
+	ExpiresAt time.Time      `json:"expires_at,omitzero"`
 }
 
 // Validation says whether a code could be redeemed.

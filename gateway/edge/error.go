@@ -13,24 +13,15 @@ import (
 	"admitone/gateway"
 )
 
-// Refusals that only HTTP knows.
+// Refusals that only the edge knows.
 const (
-	methodNotAllowed     gateway.Reason = "method_not_allowed"
-	unsupportedMediaType gateway.Reason = "unsupported_media_type"
-	bodyTooLarge         gateway.Reason = "body_too_large"
-	headerTooLarge       gateway.Reason = "header_too_large"
-	requestTimeout       gateway.Reason = "request_timeout"
+	headerTooLarge gateway.Reason = "header_too_large"
+	requestTimeout gateway.Reason = "request_timeout"
 )
 
 // status is the HTTP status of a refusal.
 func status(r gateway.Reason) int {
 	switch r {
-	case methodNotAllowed:
-		return fasthttp.StatusMethodNotAllowed
-	case unsupportedMediaType:
-		return fasthttp.StatusUnsupportedMediaType
-	case bodyTooLarge:
-		return fasthttp.StatusRequestEntityTooLarge
 	case headerTooLarge:
 		return fasthttp.StatusRequestHeaderFieldsTooLarge
 	case requestTimeout:
@@ -158,7 +149,7 @@ func (s *Server) unreadable(ctx *fasthttp.RequestCtx, err error) {
 	var small *fasthttp.ErrSmallBuffer
 	switch {
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
-		refusal = &gateway.Error{Reason: bodyTooLarge, Detail: "Send at most 16 KiB."}
+		refusal = &gateway.Error{Reason: gateway.BodyTooLarge, Detail: "Send at most 16 KiB."}
 	case errors.As(err, &small):
 		refusal = &gateway.Error{Reason: headerTooLarge, Detail: "Send a header of at most 8 KiB."}
 	case errors.As(err, &network) && network.Timeout():

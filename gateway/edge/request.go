@@ -70,7 +70,7 @@ func (q *request) serve() (whole bool) {
 	var err error
 	if r := q.route; r != routeOther && !r.allows(header.Method()) {
 		q.ctx.Response.Header.Set("Allow", routes[r].allow)
-		err = &gateway.Error{Reason: methodNotAllowed, Detail: "Use one of: " + routes[r].allow + "."}
+		err = &gateway.Error{Reason: gateway.MethodNotAllowed, Detail: "Use one of: " + routes[r].allow + "."}
 	} else {
 		err = q.answer()
 	}
@@ -106,10 +106,10 @@ func (q *request) openLaunch() (err error) {
 // body decodes the body, which may hold the allowed fields.
 func (q *request) body(allowed uint8) (body, error) {
 	if !isJSON(q.head.contentType) {
-		return body{}, &gateway.Error{Reason: unsupportedMediaType, Field: "Content-Type", Detail: "Use Content-Type: application/json."}
+		return body{}, &gateway.Error{Reason: gateway.UnsupportedMediaType, Field: "Content-Type", Detail: "Use Content-Type: application/json."}
 	}
 	if e := q.head.contentEncoding; len(e) > 0 && !fold(e, "identity") {
-		return body{}, &gateway.Error{Reason: unsupportedMediaType, Field: "Content-Encoding", Detail: "Send the body as it is, not compressed."}
+		return body{}, &gateway.Error{Reason: gateway.UnsupportedMediaType, Field: "Content-Encoding", Detail: "Send the body as it is, not compressed."}
 	}
 	b, err := decode(&q.parser, q.ctx.PostBody(), allowed)
 	if err != nil {
