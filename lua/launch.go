@@ -28,7 +28,9 @@ const (
 	unknownFor = time.Second // so is a name that no launch had
 	unknownMax = 10_000      // names remembered as unknown
 	retryAdmit = time.Second // after an admission that failed
-	waitAdmit  = time.Second // for another call's admission
+	waitAdmit  = time.Second // for an admission
+	// admitTimeout bounds an admission, the heal of the largest launch included.
+	admitTimeout = 10 * time.Minute
 )
 
 // Launch returns the launch as this gateway knows it, at most a second or one
@@ -76,7 +78,7 @@ func (s *Store) begin(name string) *launch {
 	if l != nil {
 		return l
 	}
-	l = &launch{keys: newKeys(name), name: name, admitting: make(chan struct{}, 1)}
+	l = &launch{keys: newKeys(name), name: name}
 	o := s.options
 	l.redeem = group[redeemCall]{run: func(b []*redeemCall) { s.runRedeem(l, b) }, most: o.Batch, flights: o.Flights, bound: o.Queue}
 	l.validate = group[validateCall]{run: func(b []*validateCall) { s.runValidate(l, b) }, most: o.Batch, flights: 1, bound: o.Queue}
@@ -97,25 +99,60 @@ func (s *Store) forget(name string) {
 	s.unknown[name] = time.Now().Add(unknownFor)
 }
 
-// admit lets the launch's history in and reads its snapshot. One call does it;
-// the others wait for a moment.
+// admission is one attempt to let a launch's history in.
+type admission struct {
+	done chan struct{} // closed when it has ended
+	err  error
+}
+
+// admit waits for the launch's history to be let in, for a moment: healing a
+// large launch takes longer than anybody waits, and goes on without them.
 func (s *Store) admit(ctx context.Context, l *launch) error {
+	l.mu.Lock()
+	if l.epoch.Load() != 0 {
+		l.mu.Unlock()
+		return nil
+	}
+	a := l.admission
+	if a == nil {
+		if time.Since(l.tried) < retryAdmit {
+			l.mu.Unlock()
+			return notAdmitted()
+		}
+		a = &admission{done: make(chan struct{})}
+		l.admission = a
+		go s.admitNow(context.WithoutCancel(ctx), l, a)
+	}
+	l.mu.Unlock()
 	moment := time.NewTimer(waitAdmit)
 	defer moment.Stop()
 	select {
-	case l.admitting <- struct{}{}:
-		defer func() { <-l.admitting }()
+	case <-a.done:
+		return a.err
 	case <-moment.C:
 		return notAdmitted()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if l.epoch.Load() != 0 {
-		return nil
+}
+
+// admitNow makes one attempt.
+func (s *Store) admitNow(ctx context.Context, l *launch, a *admission) {
+	ctx, cancel := context.WithTimeout(ctx, admitTimeout)
+	defer cancel()
+	a.err = s.letIn(ctx, l)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if a.err != nil && !errors.Is(a.err, gateway.Refuse(gateway.LaunchUnknown)) {
+		l.tried = time.Now()
 	}
-	if time.Since(l.tried) < retryAdmit {
-		return notAdmitted()
-	}
+	l.admission = nil
+	close(a.done)
+}
+
+// letIn asks which history may be served, tells Redis what it may have lost of
+// it, and reads the launch's snapshot.
+func (s *Store) letIn(ctx context.Context, l *launch) error {
 	var a Admission
 	var err error
 	if s.admitter == nil {
@@ -123,32 +160,24 @@ func (s *Store) admit(ctx context.Context, l *launch) error {
 		if err != nil {
 			return err
 		}
-	} else {
-		if a, err = s.admitter.Admit(ctx, l.name, l.last); err != nil {
-			if !errors.Is(err, gateway.Refuse(gateway.LaunchUnknown)) {
-				l.tried = time.Now()
-			}
-			return err
-		}
+	} else if a, err = s.admitter.Admit(ctx, l.name, l.last); err != nil {
+		return err
 	}
 	snapshot, at, err := s.read(ctx, l)
 	if err != nil {
 		return err
 	}
 	if s.admitter != nil && (snapshot.Epoch != a.Epoch || at.Seq < a.Position) {
-		l.tried = time.Now()
 		return notAdmitted()
 	}
 	l.identity.Store(&a.Identity)
 	l.seen.Store(max(a.Position, at.Seq))
 	a.Epoch = snapshot.Epoch
 	if err := s.reassert(ctx, l, a); err != nil {
-		l.tried = time.Now()
 		return err
 	}
 	if a.Vouch != nil {
 		if err := a.Vouch(ctx); err != nil {
-			l.tried = time.Now()
 			return s.outage(err)
 		}
 	}

@@ -26,7 +26,7 @@ func BenchmarkRedeem(b *testing.B) {
 		for _, code := range []string{"hot", "distinct"} {
 			b.Run(code+"/"+way.name, func(b *testing.B) {
 				o := way.options
-				o.Redis = redis.NewClient(&redis.Options{Addr: rig.TestRedis(b).Addr(), PoolSize: 256})
+				o.Redis = NewClient(&redis.UniversalOptions{Addrs: []string{rig.TestRedis(b).Addr()}, PoolSize: 256})
 				defer o.Redis.Close()
 				o.Keyring, o.JournalBytes = testRing(b), 1<<40
 				s := New(o)

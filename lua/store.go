@@ -85,9 +85,10 @@ type launch struct {
 	// an admission waits for them to land.
 	flights   sync.RWMutex
 	witness   witness
-	admitting chan struct{} // holds one token while a call admits the launch
-	tried     time.Time     // the last admission that failed; under admitting
-	last      uint64        // the epoch served before; under admitting
+	last      uint64 // the epoch served before; admissions use it, one at a time
+	mu        sync.Mutex
+	admission *admission // under way; under mu
+	tried     time.Time  // when the last one failed; under mu
 }
 
 // New makes a store. It does not speak to Redis yet.

@@ -27,7 +27,7 @@ func testRing(t testing.TB) *keyring.Keyring {
 
 func openStore(t testing.TB, addr string) *Store {
 	t.Helper()
-	client := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1})
+	client := NewClient(&redis.UniversalOptions{Addrs: []string{addr}, MaxRetries: -1})
 	t.Cleanup(func() { client.Close() })
 	return New(Options{Redis: client, Keyring: testRing(t)})
 }
@@ -100,7 +100,7 @@ func TestCluster(t *testing.T) {
 		if err := node.FlushAll(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}
-		client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{server.Addr()}})
+		client := NewClient(&redis.UniversalOptions{Addrs: []string{server.Addr()}, IsClusterMode: true})
 		t.Cleanup(func() { client.Close() })
 		s := New(Options{Redis: client, Keyring: testRing(t)})
 		return gatewaytest.Backend{Store: s, Pass: func(t *testing.T, d time.Duration) { waitFor(t, s, d) }}

@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"admitone/gateway/keyring"
+	"admitone/lua"
 )
 
 // newParser reads flags, then the environment (ADMITONE_…), then the file of
@@ -184,7 +185,7 @@ func redisClient(url string) (redis.UniversalClient, error) {
 	default:
 		return nil, fmt.Errorf("the Redis URL has the scheme %q; use redis, redis+sentinel or redis+cluster (rediss for TLS)", scheme)
 	}
-	return redis.NewUniversalClient(o), nil
+	return lua.NewClient(o), nil
 }
 
 // splitLast cuts behind the last separator, which stays with the first half.

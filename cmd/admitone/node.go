@@ -101,6 +101,10 @@ func (n *node) start(ctx context.Context) (err error) {
 	return n.run(registry, persisted)
 }
 
+// warmFor is how long a start waits for launches to be admitted. One that takes
+// longer answers not_admitted until it is.
+const warmFor = 30 * time.Second
+
 // warm admits every launch that Postgres knows, so that the first request
 // finds it ready and a Redis that lost something is healed before it serves.
 func (n *node) warm(ctx context.Context) error {
@@ -108,8 +112,18 @@ func (n *node) warm(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("with Postgres: %w", err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, warmFor)
+	defer cancel()
 	for _, name := range names {
-		if _, err := n.store.Launch(ctx, name); err != nil {
+		_, err := n.store.Launch(ctx, name)
+		for err != nil && ctx.Err() == nil {
+			select {
+			case <-ctx.Done():
+			case <-time.After(100 * time.Millisecond):
+				_, err = n.store.Launch(ctx, name)
+			}
+		}
+		if err != nil {
 			n.log.Warn("a launch is not served yet", "launch", name, "error", err)
 		}
 	}

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) { rig.Run(m) }
 // node is what a gateway process has of both stores.
 type node struct {
 	*testing.T
-	redis  *redis.Client
+	redis  redis.UniversalClient
 	ledger *ledger.Ledger
 	store  *lua.Store
 	healer *Healer
@@ -44,7 +44,7 @@ func open(t *testing.T) *node {
 		t.Fatal(err)
 	}
 	n := &node{T: t, ring: ring, url: rig.TestPostgres(t)}
-	n.redis = redis.NewClient(&redis.Options{Addr: rig.TestRedis(t).Addr()})
+	n.redis = lua.NewClient(&redis.UniversalOptions{Addrs: []string{rig.TestRedis(t).Addr()}})
 	t.Cleanup(func() { n.redis.Close() })
 	if n.ledger, err = ledger.Open(t.Context(), n.url, ring); err != nil {
 		t.Fatal(err)
