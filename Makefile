@@ -67,6 +67,7 @@ torture: deps ## break everything under load: SEED=1 ROUNDS=24 ONLY=redis-kill,p
 bench: deps ## the figures of docs/performance.md
 	@$(GO) test ./lua -run '^$$' -bench Redeem -benchtime 100000x
 	@$(GO) test ./lua -run '^$$' -bench Memory -benchtime 1x -timeout 20m
+	@$(GO) test ./sync/heal -run '^$$' -bench Reload -benchtime 1x
 	@$(GO) test ./sync/ledger -run '^$$' -bench Apply -benchtime 30x
 
 .PHONY: disposable

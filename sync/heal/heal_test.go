@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { rig.Run(m) }
 
 // node is what a gateway process has of both stores.
 type node struct {
-	*testing.T
+	testing.TB
 	redis  redis.UniversalClient
 	ledger *ledger.Ledger
 	store  *lua.Store
@@ -37,13 +37,13 @@ type node struct {
 
 const launch = "l"
 
-func open(t *testing.T) *node {
+func open(t testing.TB) *node {
 	t.Helper()
 	ring, err := keyring.New(bytes.Repeat([]byte{7}, keyring.MinSecret))
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &node{T: t, ring: ring, url: rig.TestPostgres(t)}
+	n := &node{TB: t, ring: ring, url: rig.TestPostgres(t)}
 	n.redis = lua.NewClient(&redis.UniversalOptions{Addrs: []string{rig.TestRedis(t).Addr()}})
 	t.Cleanup(func() { n.redis.Close() })
 	if n.ledger, err = ledger.Open(t.Context(), n.url, ring); err != nil {
