@@ -40,7 +40,19 @@ type Ledger struct {
 	pool     *pgxpool.Pool
 	opener   Opener
 	warnings *atomic.Uint64 // notices of class 01 that commits got
+	follower Follower
 }
+
+// Follower is told what the journal changed, inside the transaction that
+// changes it: what must happen because of it becomes a job there.
+type Follower interface {
+	// Follow gets the events of a launch that the constraints let in, in order.
+	// An error undoes the transaction; the records are applied again later.
+	Follow(ctx context.Context, tx pgx.Tx, launch string, events []gateway.Event) error
+}
+
+// Follow sets who is told. It is called once, before the first Apply.
+func (l *Ledger) Follow(f Follower) { l.follower = f }
 
 // Open connects and brings the schema up to date, one process at a time.
 func Open(ctx context.Context, url string, opener Opener) (*Ledger, error) {

@@ -44,7 +44,18 @@ func (a *applier) set(ctx context.Context, list []placed) error {
 			return err
 		}
 	}
-	return nil
+	return a.follow(ctx, list)
+}
+
+func (a *applier) follow(ctx context.Context, list []placed) error {
+	if a.follower == nil {
+		return nil
+	}
+	events := make([]gateway.Event, len(list))
+	for i, p := range list {
+		events[i] = p.Event
+	}
+	return a.follower.Follow(ctx, a.tx, a.launchName, events)
 }
 
 func (a *applier) gather(list []placed) (*set, error) {
