@@ -19,6 +19,13 @@ type Record struct {
 	Raw    string // as it was written, for the audit trail
 }
 
+// Placed is an event, when it happened by Redis' clock, and where it stands.
+type Placed struct {
+	Event
+	At       time.Time
+	Position uint64 // of its record
+}
+
 // Event is one decision in a record: one of the Event types of this file.
 type Event interface{ Kind() string }
 

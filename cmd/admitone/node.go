@@ -82,6 +82,7 @@ func (n *node) start(ctx context.Context) (err error) {
 	if n.jobs, err = jobs.New(ctx, jobs.Options{Pool: n.ledger.Pool(), Store: n.store, Ledger: n.ledger, Keyring: n.keyring, Logger: n.log}); err != nil {
 		return err
 	}
+	n.ledger.Follow(n.jobs)
 	keys := gateway.NewKeys(n.ledger, n.adminKey)
 	n.edge = edge.New(edge.Config{
 		Store: n.store, Keyring: n.keyring, Persisted: persisted, Keys: keys, TrustedProxies: proxies, UseForwarded: n.Forwarded,

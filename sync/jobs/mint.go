@@ -17,6 +17,7 @@ import (
 	"github.com/riverqueue/river/rivermigrate"
 
 	"admitone/gateway"
+	"admitone/sync/ledger"
 )
 
 // Store is what jobs ask of Redis.
@@ -35,8 +36,9 @@ type Ledger interface {
 // Queue takes jobs and works on them. Every gateway has one; they share the
 // work.
 type Queue struct {
-	ledger Ledger
-	client *river.Client[pgx.Tx]
+	ledger    Ledger
+	client    *river.Client[pgx.Tx]
+	followers []ledger.Follower // whoever makes jobs of what the journal says
 }
 
 // Keyring makes the check characters of codes, and the secret that a job's
@@ -75,7 +77,18 @@ func New(ctx context.Context, o Options) (*Queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("jobs: %w", err)
 	}
-	return &Queue{o.Ledger, client}, nil
+	return &Queue{ledger: o.Ledger, client: client}, nil
+}
+
+// Follow asks each kind of side effect what the events make necessary: it
+// implements ledger.Follower.
+func (q *Queue) Follow(ctx context.Context, tx pgx.Tx, launch string, events []gateway.Placed) error {
+	for _, f := range q.followers {
+		if err := f.Follow(ctx, tx, launch, events); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // migrate lets one process at a time run River's migrations.

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -13,9 +14,9 @@ import (
 // notes writes down what it is told, in the transaction it is given.
 type notes struct{ fail bool }
 
-func (n *notes) Follow(ctx context.Context, tx pgx.Tx, launch string, events []gateway.Event) error {
+func (n *notes) Follow(ctx context.Context, tx pgx.Tx, launch string, events []gateway.Placed) error {
 	for _, e := range events {
-		if _, err := tx.Exec(ctx, `INSERT INTO noted VALUES ($1, $2)`, launch, e.Kind()); err != nil {
+		if _, err := tx.Exec(ctx, `INSERT INTO noted VALUES ($1, $2)`, launch, fmt.Sprint(e.Kind(), " ", e.Position, " ", e.At.UnixMilli())); err != nil {
 			return err
 		}
 	}
@@ -37,7 +38,7 @@ func TestFollow(t *testing.T) {
 	if got := h.apply(h.record(redeemed("A", "ann", gateway.Committed)), h.record(redeemed("A", "bob", gateway.Committed))); got != 1 {
 		t.Fatalf("%d conflicts, want 1", got)
 	}
-	told := `SELECT count(*) FROM noted WHERE launch = 'l' AND kind = 'redeemed'`
+	told := `SELECT count(*) FROM noted WHERE launch = 'l' AND kind = 'redeemed 4 1800000000004'`
 	if got := h.count(told); got != 1 {
 		t.Errorf("the follower was told of %d redemptions, want 1", got)
 	}

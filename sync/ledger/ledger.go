@@ -48,7 +48,7 @@ type Ledger struct {
 type Follower interface {
 	// Follow gets the events of a launch that the constraints let in, in order.
 	// An error undoes the transaction; the records are applied again later.
-	Follow(ctx context.Context, tx pgx.Tx, launch string, events []gateway.Event) error
+	Follow(ctx context.Context, tx pgx.Tx, launch string, events []gateway.Placed) error
 }
 
 // Follow sets who is told. It is called once, before the first Apply.

@@ -51,9 +51,9 @@ func (a *applier) follow(ctx context.Context, list []placed) error {
 	if a.follower == nil {
 		return nil
 	}
-	events := make([]gateway.Event, len(list))
+	events := make([]gateway.Placed, len(list))
 	for i, p := range list {
-		events[i] = p.Event
+		events[i] = gateway.Placed{Event: p.Event, At: p.record.At, Position: p.record.Seq}
 	}
 	return a.follower.Follow(ctx, a.tx, a.launchName, events)
 }
