@@ -37,6 +37,13 @@ type LaunchPut struct {
 	By      Actor
 }
 
+// ClockSet is a launch's clock set ahead of Redis' own, in a rehearsal.
+type ClockSet struct {
+	Version uint64
+	Ahead   time.Duration // millisecond precision
+	By      Actor
+}
+
 // CampaignPut is a campaign made or changed.
 type CampaignPut struct {
 	Version  uint64
@@ -122,6 +129,7 @@ type Person struct {
 
 // The kinds are the first word of an event's line in the journal.
 func (LaunchPut) Kind() string    { return "launch" }
+func (ClockSet) Kind() string     { return "clock" }
 func (CampaignPut) Kind() string  { return "campaign" }
 func (CodesMinted) Kind() string  { return "minted" }
 func (CodesChanged) Kind() string { return "changed" }

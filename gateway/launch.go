@@ -3,6 +3,7 @@ package gateway
 import (
 	"cmp"
 	"slices"
+	"time"
 )
 
 // Launch is one product's opening as of one version of its configuration: an
@@ -12,6 +13,7 @@ type Launch struct {
 	Version   uint64 // grows with every change of policy, campaigns or state
 	Epoch     uint64 // of the history that is served
 	Open      bool
+	Ahead     time.Duration // of Redis' clock, in a rehearsal; 0 otherwise
 	Policy    Policy
 	Campaigns []*Campaign // by number: Campaigns[i].Number == i+1
 

@@ -35,7 +35,7 @@ const MaxImport = 10_000
 // Minter brings codes into being, all of a call or none.
 type Minter interface {
 	Mint(ctx context.Context, launch string, campaign uint32, codes []NewCode, by Actor) (position uint64, err error)
-	Now(ctx context.Context) (time.Time, error)
+	Now(ctx context.Context, launch string) (time.Time, error)
 }
 
 // mintChunk is how many codes go into one script call: other requests wait for
@@ -150,7 +150,7 @@ func (m *Minting) begin(ctx context.Context, live int) (Template, time.Time, err
 	if err != nil || m.Campaign.Expires == 0 {
 		return t, time.Time{}, err
 	}
-	now, err := m.Store.Now(ctx)
+	now, err := m.Store.Now(ctx, m.Launch.Name)
 	return t, now.Add(time.Duration(m.Campaign.Expires)), err
 }
 

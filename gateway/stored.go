@@ -14,6 +14,7 @@ type StoredLaunch struct {
 	Seq     uint64
 	Epoch   uint64
 	Bytes   uint64
+	Ahead   time.Duration // of the launch's clock
 	// Identity is the run of the Redis server that is admitted, "" before the
 	// first.
 	Identity string

@@ -20,7 +20,7 @@ var campaignPut = declare("campaign_put", contract{
 // CreateCampaign makes a campaign; its id, number and time are assigned here.
 // It returns an invalid_request naming the field, or campaign_exists.
 func (s *Store) CreateCampaign(ctx context.Context, name string, c gateway.Campaign, by gateway.Actor) (*gateway.Campaign, error) {
-	now, err := s.Now(ctx)
+	now, err := s.Now(ctx, name)
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,12 @@ var launchPut = declare("launch_put", contract{
 	replies: []string{"put seq version", "refused reason", "breach what"},
 })
 
+var launchClock = declare("launch_clock", contract{
+	keys:    "meta journal config",
+	args:    "epoch seen ahead actor note",
+	replies: []string{"put seq version", "refused reason", "breach what"},
+})
+
 const (
 	freshFor   = time.Second // a snapshot is looked at again after this
 	unknownFor = time.Second // so is a name that no launch had
@@ -121,6 +127,9 @@ func (s *Store) read(ctx context.Context, l *launch) (*gateway.Launch, gateway.P
 		switch {
 		case field == "open":
 			snapshot.Open = value == "1"
+		case field == "ahead":
+			ahead, _ := strconv.ParseInt(value, 10, 64)
+			snapshot.Ahead = time.Duration(ahead) * time.Millisecond
 		case field == "policy":
 			snapshot.Policy, err = gateway.ParsePolicy([]byte(value))
 		case strings.HasPrefix(field, "campaign:"):
@@ -211,7 +220,7 @@ func (s *Store) CreateLaunch(ctx context.Context, p gateway.Policy, by gateway.A
 	if err := s.redis.SAdd(ctx, launchesKey, p.Launch).Err(); err != nil {
 		return nil, s.outage(err)
 	}
-	now, err := s.Now(ctx)
+	now, err := s.redisTime(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -279,6 +288,22 @@ func (s *Store) putLaunch(ctx context.Context, name string, version uint64, by g
 		s.refresh(ctx, l)
 		return l.snapshot.Load(), nil
 	}
+}
+
+// SetClock sets the launch's clock ahead of Redis' own, for a rehearsal. It
+// returns conflict if it is further ahead already: time does not go back.
+func (s *Store) SetClock(ctx context.Context, name string, ahead time.Duration, by gateway.Actor) (*gateway.Launch, error) {
+	l, err := s.launch(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	_, err = s.call(ctx, l, launchClock, []string{l.meta, l.journal, l.config},
+		strconv.FormatInt(ahead.Milliseconds(), 10), url.QueryEscape(by.Name), url.QueryEscape(by.Note))
+	if err != nil {
+		return nil, err
+	}
+	s.refresh(ctx, l)
+	return l.snapshot.Load(), nil
 }
 
 // rules packs what the scripts need of a policy; lib/attempts.lua reads it.

@@ -23,7 +23,7 @@ func TestAgainstModel(t *testing.T) {
 	runs := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		runs++
-		now, err := store.Now(t.Context())
+		now, err := store.redisTime(t.Context())
 		if err != nil {
 			rt.Fatal(err)
 		}

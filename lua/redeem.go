@@ -51,7 +51,7 @@ func (s *Store) Redeem(ctx context.Context, name string, r *gateway.Redeem) (gat
 	c := redeemCalls.Get().(*redeemCall)
 	defer redeemCalls.Put(c)
 	subject := s.keyring.Subject(name, r.Subject)
-	c.id = locate(gateway.NewID(time.Now()), subject)
+	c.id = locate(gateway.NewID(time.Now().Add(l.snapshot.Load().Ahead)), subject)
 	c.codeKey, c.subjectKey = l.code(r.Code), l.subject(subject)
 	if err := s.writeItem(c, name, r, subject); err != nil {
 		return gateway.Redemption{}, err

@@ -84,7 +84,7 @@ func (s *Store) SweepHolds(ctx context.Context, name string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	now, err := s.Now(ctx)
+	now, err := s.Now(ctx, name)
 	if err != nil {
 		return 0, err
 	}

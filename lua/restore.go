@@ -124,10 +124,11 @@ func (r *Restore) Redemptions(ctx context.Context, list []gateway.StoredRedempti
 	r.Counted.Redemptions += len(list)
 	window := time.Duration(r.policy.Limits.AddressDedup.Window)
 	dedups := r.policy.Limits.AddressDedup.Action == gateway.DedupRefuse
-	now, err := r.store.Now(ctx)
+	now, err := r.store.redisTime(ctx)
 	if err != nil {
 		return err
 	}
+	now = now.Add(r.head.Ahead)
 	return r.pipeline(ctx, func(p redis.Pipeliner) {
 		for i, m := range list {
 			if m.Subject == r.subject {
@@ -207,14 +208,14 @@ func (r *Restore) Finish(ctx context.Context) error {
 	}
 	err = r.pipeline(ctx, func(p redis.Pipeliner) {
 		p.SAdd(ctx, launchesKey, r.head.Name)
-		p.HSet(ctx, r.keys.config, "policy", policy, "open", flag(r.head.Open))
+		p.HSet(ctx, r.keys.config, "policy", policy, "open", flag(r.head.Open), "ahead", r.head.Ahead.Milliseconds())
 	})
 	if err != nil {
 		return err
 	}
 	return r.pipeline(ctx, func(p redis.Pipeliner) {
 		p.HSet(ctx, r.keys.meta, "epoch", r.epoch, "seq", r.head.Seq, "version", r.head.Version+1,
-			"persisted", r.head.Seq, "bytes", r.head.Bytes, "persisted_bytes", r.head.Bytes, "rules", rules(r.policy, r.head.Open))
+			"persisted", r.head.Seq, "bytes", r.head.Bytes, "persisted_bytes", r.head.Bytes, "rules", rules(r.policy, r.head.Open), "ahead", r.head.Ahead.Milliseconds())
 	})
 }
 

@@ -117,8 +117,18 @@ func orDefault[N int | uint64](n, fallback N) N {
 	return n
 }
 
-// Now is Redis' clock.
-func (s *Store) Now(ctx context.Context) (time.Time, error) {
+// Now is the launch's clock: Redis' own, or as far ahead of it as a rehearsal
+// has set it.
+func (s *Store) Now(ctx context.Context, name string) (time.Time, error) {
+	l, err := s.launch(ctx, name)
+	if err != nil {
+		return time.Time{}, err
+	}
+	now, err := s.redisTime(ctx)
+	return now.Add(l.snapshot.Load().Ahead), err
+}
+
+func (s *Store) redisTime(ctx context.Context) (time.Time, error) {
 	now, err := s.redis.Time(ctx).Result()
 	if err != nil {
 		return time.Time{}, s.outage(err)

@@ -33,41 +33,15 @@ func openStore(t testing.TB, addr string) *Store {
 }
 
 func TestMiniredis(t *testing.T) {
-	gatewaytest.Exercise(t, func(t *testing.T) gatewaytest.Backend {
-		m := miniredis.RunT(t)
-		now := time.Unix(1_800_000_000, 0)
-		m.SetTime(now)
-		return gatewaytest.Backend{Store: openStore(t, m.Addr()), Patient: true, Pass: func(_ *testing.T, d time.Duration) {
-			now = now.Add(d)
-			m.SetTime(now)
-		}}
+	gatewaytest.Exercise(t, func(t *testing.T) gatewaytest.Store {
+		return openStore(t, miniredis.RunT(t).Addr())
 	})
 }
 
 func TestRedis(t *testing.T) {
-	gatewaytest.Exercise(t, func(t *testing.T) gatewaytest.Backend {
-		s := openStore(t, rig.TestRedis(t).Addr())
-		return gatewaytest.Backend{Store: s, Pass: func(t *testing.T, d time.Duration) { waitFor(t, s, d) }}
+	gatewaytest.Exercise(t, func(t *testing.T) gatewaytest.Store {
+		return openStore(t, rig.TestRedis(t).Addr())
 	})
-}
-
-// waitFor waits until Redis' clock has moved on.
-func waitFor(t *testing.T, s *Store, d time.Duration) {
-	t.Helper()
-	began, err := s.Now(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		now, err := s.Now(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if now.Sub(began) > d+time.Millisecond {
-			return
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
 }
 
 // TestCluster runs the suite on a Cluster of one node, through a Cluster
@@ -96,13 +70,12 @@ func TestCluster(t *testing.T) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	gatewaytest.Exercise(t, func(t *testing.T) gatewaytest.Backend {
+	gatewaytest.Exercise(t, func(t *testing.T) gatewaytest.Store {
 		if err := node.FlushAll(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}
 		client := NewClient(&redis.UniversalOptions{Addrs: []string{server.Addr()}, IsClusterMode: true})
 		t.Cleanup(func() { client.Close() })
-		s := New(Options{Redis: client, Keyring: testRing(t)})
-		return gatewaytest.Backend{Store: s, Pass: func(t *testing.T, d time.Duration) { waitFor(t, s, d) }}
+		return New(Options{Redis: client, Keyring: testRing(t)})
 	})
 }

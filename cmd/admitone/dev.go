@@ -100,6 +100,7 @@ func (d *development) run(ctx context.Context) error {
 	}
 	n := &node{
 		listen: d.listen, redis: client, postgres: d.Postgres, keyring: ring, adminKey: adminKey, log: d.log, bound: 1 << 30, drain: 10 * time.Second,
+		rehearsal: true,
 	}
 	defer n.stop()
 	if err := n.start(ctx); err != nil {

@@ -29,13 +29,14 @@ import (
 // node is one gateway process: both listeners, the store, the syncer.
 type node struct {
 	listen
-	redis    redis.UniversalClient
-	postgres string // URL
-	keyring  *keyring.Keyring
-	adminKey string
-	log      *slog.Logger
-	bound    uint64 // bytes of journal that Postgres may lack
-	drain    time.Duration
+	redis     redis.UniversalClient
+	postgres  string // URL
+	keyring   *keyring.Keyring
+	adminKey  string
+	log       *slog.Logger
+	bound     uint64 // bytes of journal that Postgres may lack
+	drain     time.Duration
+	rehearsal bool // clocks may be set ahead
 
 	ledger    *ledger.Ledger
 	store     *lua.Store
@@ -89,7 +90,7 @@ func (n *node) start(ctx context.Context) (err error) {
 		ConnectionsPerAddress: n.PerAddress, Log: n.log, Metrics: registry,
 	})
 	n.admin = admin.Serve(admin.New(admin.Config{
-		Store: n.store, Ledger: n.ledger, Verifier: n.healer, Queue: n.jobs, Keys: keys, Checker: n.keyring, Persisted: persisted, Log: n.log, Metrics: registry,
+		Store: n.store, Ledger: n.ledger, Verifier: n.healer, Queue: n.jobs, Keys: keys, Checker: n.keyring, Persisted: persisted, Log: n.log, Metrics: registry, Rehearsal: n.rehearsal,
 		Ready: n.notReady, Warnings: n.unsafe,
 	}))
 	if n.public, err = net.Listen("tcp", n.Addr); err != nil {

@@ -17,6 +17,7 @@ type serveCommand struct {
 	JournalBytes  uint64        `default:"1073741824" help:"Journal that Postgres may lack before new work is refused."`
 	Drain         time.Duration `default:"20s" help:"How long requests in hand may take after SIGTERM."`
 	AllowEviction bool          `help:"Serve although Redis may throw codes away."`
+	Rehearsal     bool          `help:"Let operators set launches' clocks ahead. Never where real people redeem."`
 	LogLevel      slog.Level    `default:"info" help:"debug, info, warn or error."`
 }
 
@@ -40,6 +41,7 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	}
 	n := &node{
 		listen: c.listen, redis: client, postgres: c.Postgres, keyring: ring, adminKey: adminKey, log: log, bound: c.JournalBytes, drain: c.Drain,
+		rehearsal: c.Rehearsal,
 	}
 	return n.serve(ctx)
 }

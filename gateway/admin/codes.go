@@ -167,7 +167,7 @@ func (s *server) mintChosen(c *call, l *gateway.Launch, campaign *gateway.Campai
 // mintList mints chosen codes and answers them; exist says which were taken.
 func (s *server) mintList(c *call, l *gateway.Launch, campaign *gateway.Campaign, codes []gateway.NewCode, exist func(*gateway.CodesExist) error) error {
 	if campaign.Expires != 0 {
-		now, err := s.Store.Now(c.r.Context())
+		now, err := s.Store.Now(c.r.Context(), l.Name)
 		if err != nil {
 			return err
 		}

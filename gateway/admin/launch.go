@@ -1,10 +1,12 @@
 package admin
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -18,12 +20,13 @@ type launchView struct {
 	Name      string              `json:"name"`
 	Version   uint64              `json:"version"`
 	Open      bool                `json:"open"`
+	Ahead     gateway.Duration    `json:"clock_ahead,omitzero"`
 	Policy    gateway.Policy      `json:"policy"`
 	Campaigns []*gateway.Campaign `json:"campaigns"`
 }
 
 func viewLaunch(l *gateway.Launch) launchView {
-	return launchView{l.Name, l.Version, l.Open, l.Policy, orEmpty(l.Campaigns)}
+	return launchView{l.Name, l.Version, l.Open, gateway.Duration(l.Ahead), l.Policy, orEmpty(l.Campaigns)}
 }
 
 func (c *call) launch(s *server) (*gateway.Launch, error) {
@@ -207,6 +210,35 @@ func (s *server) setOpen(c *call, open bool) error {
 	}
 	return c.answer(http.StatusOK, viewLaunch(l))
 }
+
+// setClock sets a launch's clock ahead, so that a rehearsal plays weeks in
+// minutes.
+func (s *server) setClock(c *call) error {
+	var body struct {
+		Ahead gateway.Duration `json:"ahead"`
+		noteBody
+	}
+	if err := c.decode(&body); err != nil {
+		return err
+	}
+	if !s.Rehearsal {
+		return &gateway.Error{Reason: gateway.Forbidden, Detail: "Clocks can be set in a rehearsal only: start the gateway with --rehearsal, never where real people redeem."}
+	}
+	if body.Ahead <= 0 || time.Duration(body.Ahead) > maxAhead {
+		return gateway.Invalid("ahead", `Use a duration of at most 3650d, such as "48h": how far the launch's clock is to be ahead of the time of day.`)
+	}
+	l, err := s.Store.SetClock(c.r.Context(), c.r.PathValue("launch"), time.Duration(body.Ahead), c.by(body.Note))
+	if errors.Is(err, gateway.Refuse(gateway.Conflict)) {
+		return &gateway.Error{Reason: gateway.Conflict, Field: "ahead", Detail: "The clock is further ahead already, and time does not go back."}
+	}
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, viewLaunch(l))
+}
+
+// maxAhead bounds a rehearsal.
+const maxAhead = 3650 * 24 * time.Hour
 
 // noteBody is the body of a change that may say why.
 type noteBody struct {

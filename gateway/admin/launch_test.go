@@ -31,6 +31,17 @@ func TestLaunch(t *testing.T) {
 	w.want(200, w.do("POST", "/admin/v1/launches/m/open", ""), "open", true)
 }
 
+func TestClock(t *testing.T) {
+	w := begin(t, nil)
+	const path = "/admin/v1/launches/l/clock"
+	w.want(403, w.do("PUT", path, `{"ahead":"48h"}`), "code", "forbidden")
+	w = begin(t, func(c *Config) { c.Rehearsal = true })
+	w.want(400, w.do("PUT", path, `{"ahead":"9999d"}`), "field", "ahead")
+	w.want(400, w.do("PUT", path, `{}`), "field", "ahead")
+	w.want(200, w.do("PUT", path, `{"ahead":"48h"}`), "clock_ahead", "2d")
+	w.want(409, w.do("PUT", path, `{"ahead":"1h"}`), "field", "ahead")
+}
+
 func TestCampaign(t *testing.T) {
 	w := begin(t, nil)
 	w.want(201, w.do("POST", "/admin/v1/launches", `{"launch":"m","codes":{"personal":{"uses":2,"expires":"5d","format":"{campaign:4}-{random:8}"}}}`))

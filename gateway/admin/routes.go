@@ -25,6 +25,7 @@ var apiRoutes = []struct {
 	{"GET /admin/v1/launches/{launch}/policy", gateway.ScopeRead, false, (*server).getPolicy},
 	{"PUT /admin/v1/launches/{launch}/policy", gateway.ScopeAdmin, false, (*server).putPolicy},
 	{"POST /admin/v1/launches/{launch}/open", gateway.ScopeAdmin, false, (*server).openLaunch},
+	{"PUT /admin/v1/launches/{launch}/clock", gateway.ScopeAdmin, false, (*server).setClock},
 	{"POST /admin/v1/launches/{launch}/close", gateway.ScopeAdmin, false, (*server).closeLaunch},
 
 	{"POST /admin/v1/launches/{launch}/campaigns", gateway.ScopeAdmin, true, (*server).createCampaign},

@@ -20,6 +20,7 @@ type Store interface {
 	Launches(ctx context.Context) ([]string, error)
 	CreateLaunch(ctx context.Context, p gateway.Policy, by gateway.Actor) (*gateway.Launch, error)
 	PutPolicy(ctx context.Context, p gateway.Policy, version uint64, by gateway.Actor) (*gateway.Launch, error)
+	SetClock(ctx context.Context, launch string, ahead time.Duration, by gateway.Actor) (*gateway.Launch, error)
 	SetOpen(ctx context.Context, launch string, open bool, by gateway.Actor) (*gateway.Launch, error)
 	CreateCampaign(ctx context.Context, launch string, c gateway.Campaign, by gateway.Actor) (*gateway.Campaign, error)
 	PutCampaign(ctx context.Context, launch string, c gateway.Campaign, version uint64, by gateway.Actor) (*gateway.Campaign, error)
@@ -73,6 +74,8 @@ type Config struct {
 	// nothing.
 	Persisted Persistence
 	Queue     Queue
+	// Rehearsal lets launches' clocks be set ahead.
+	Rehearsal bool
 	Keys      *gateway.Keys
 	Checker   gateway.Checker
 	Log       *slog.Logger

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"admitone/gateway"
 )
@@ -130,6 +131,18 @@ func (c *Client) CheckPolicy(ctx context.Context, launch, contentType string, do
 	var out struct{ Policy gateway.Policy }
 	_, err := c.call(ctx, q, &out)
 	return out.Policy, err
+}
+
+// SetClock sets a launch's clock ahead of the time of day, where the gateway
+// was started for a rehearsal.
+func (c *Client) SetClock(ctx context.Context, launch string, ahead time.Duration) (Launch, error) {
+	var l Launch
+	q := request{method: http.MethodPut, base: c.private, path: c.privatePath(launch, "clock"), repeatable: true}
+	if err := q.json(map[string]any{"ahead": gateway.Duration(ahead)}); err != nil {
+		return l, err
+	}
+	_, err := c.call(ctx, q, &l)
+	return l, err
 }
 
 // OpenLaunch lets redemptions in; why is for the audit trail.

@@ -29,26 +29,18 @@ type Store interface {
 	Settle(context.Context, string, gateway.ID, gateway.Settlement, gateway.Actor) (gateway.Redemption, error)
 	SweepHolds(context.Context, string) (int, error)
 	Position(context.Context, string) (gateway.Position, error)
-	Now(context.Context) (time.Time, error)
+	SetClock(context.Context, string, time.Duration, gateway.Actor) (*gateway.Launch, error)
+	Now(context.Context, string) (time.Time, error)
 }
 
-// Backend is a store under test and its clock.
-type Backend struct {
-	Store
-	// Pass lets time go by: by moving a clock that can be moved, or by
-	// waiting until one that cannot has come so far.
-	Pass func(t *testing.T, d time.Duration)
-	// Patient is false where Pass has to wait: then only short times pass.
-	Patient bool
-}
-
-// Exercise runs the suite. open makes an empty backend for each test.
-func Exercise(t *testing.T, open func(t *testing.T) Backend) {
+// Exercise runs the suite. open makes an empty store for each test.
+func Exercise(t *testing.T, open func(t *testing.T) Store) {
 	for _, test := range []struct {
 		name string
 		run  func(*fixture)
 	}{
 		{"launches", launches},
+		{"rehearsal clock", rehearsalClock},
 		{"campaigns", campaigns},
 		{"redeem", redeem},
 		{"refusals", refusals},
@@ -67,17 +59,29 @@ func Exercise(t *testing.T, open func(t *testing.T) Backend) {
 		{"race of one request", raceOne},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			f := &fixture{T: t, Backend: open(t), ctx: t.Context()}
+			f := &fixture{T: t, Store: open(t), ctx: t.Context()}
 			test.run(f)
 		})
 	}
 }
 
-// fixture is one test's backend with a launch in it.
+// fixture is one test's store with a launch in it.
 type fixture struct {
 	*testing.T
-	Backend
+	Store
 	ctx context.Context
+}
+
+// pass lets time go by for the launch.
+func (f *fixture) pass(d time.Duration) {
+	f.Helper()
+	l, err := f.Launch(f.ctx, theLaunch)
+	if err == nil {
+		_, err = f.SetClock(f.ctx, theLaunch, l.Ahead+d, by)
+	}
+	if err != nil {
+		f.Fatal(err)
+	}
 }
 
 const theLaunch = "launch"
@@ -263,7 +267,7 @@ func redeem(f *fixture) {
 
 func refusals(f *fixture) {
 	f.launch(nil)
-	now, err := f.Now(f.ctx)
+	now, err := f.Now(f.ctx, theLaunch)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -388,17 +392,35 @@ func attempts(f *fixture) {
 	if err := try("REA1", "bob", netip.MustParsePrefix("192.0.2.2/32")); err != nil {
 		f.Fatalf("another address: %v", err)
 	}
-	f.Pass(f.T, e.RetryAfter)
+	f.pass(e.RetryAfter)
 	if err := try("REA1", "ann", from); err != nil {
 		f.Fatalf("after the wait: %v", err)
 	}
+}
+
+func rehearsalClock(f *fixture) {
+	f.launch(nil)
+	before, err := f.Now(f.ctx, theLaunch)
+	if err != nil {
+		f.Fatal(err)
+	}
+	l, err := f.SetClock(f.ctx, theLaunch, 48*time.Hour, by)
+	if err != nil || l.Ahead != 48*time.Hour {
+		f.Fatalf("%v ahead, %v", l, err)
+	}
+	after, err := f.Now(f.ctx, theLaunch)
+	if err != nil || after.Sub(before) < 48*time.Hour {
+		f.Fatalf("the clock went from %v to %v, %v", before, after, err)
+	}
+	_, err = f.SetClock(f.ctx, theLaunch, time.Hour, by)
+	f.refused(gateway.Conflict, err)
 }
 
 func validate(f *fixture) {
 	f.launch(func(p *gateway.Policy) {
 		p.Limits.FailedAttempts = gateway.AttemptsPolicy{PerAddress: gateway.Rate{Count: 2, Window: gateway.Duration(time.Hour)}}
 	})
-	now, err := f.Now(f.ctx)
+	now, err := f.Now(f.ctx, theLaunch)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -485,7 +507,7 @@ func expiredHolds(f *fixture) {
 	if n, err := f.SweepHolds(f.ctx, theLaunch); err != nil || n != 0 {
 		f.Fatalf("swept %d, %v", n, err)
 	}
-	f.Pass(f.T, time.Second)
+	f.pass(time.Second)
 	_, err := f.settle(one.ID, gateway.Confirm)
 	f.refused(gateway.HoldExpired, err)
 	if anew := f.hold("TW0", "bob"); anew.ID == two.ID {
@@ -575,7 +597,7 @@ func changeCodes(f *fixture) {
 	f.admitted("A", "bob")
 	_, err = f.redeem("B", "cid")
 	f.refused(gateway.CodeRevoked, err)
-	now, err := f.Now(f.ctx)
+	now, err := f.Now(f.ctx, theLaunch)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -609,11 +631,9 @@ func addressDedup(f *fixture) {
 	if e.RetryAfter <= 0 || e.RetryAfter > time.Minute {
 		f.Fatalf("retry after %v", e.RetryAfter)
 	}
-	if f.Patient {
-		f.Pass(f.T, e.RetryAfter)
-		if err := try("bob"); err != nil {
-			f.Fatal(err)
-		}
+	f.pass(e.RetryAfter)
+	if err := try("bob"); err != nil {
+		f.Fatal(err)
 	}
 }
 

@@ -54,15 +54,26 @@ func NewModel(now time.Time) *Model {
 	return &Model{now: now.UTC().Truncate(time.Millisecond), launches: map[string]*modelLaunch{}}
 }
 
-// Pass moves the clock.
-func (m *Model) Pass(d time.Duration) {
+// SetClock moves the model's one clock as far as the launch's goes ahead.
+func (m *Model) SetClock(_ context.Context, name string, ahead time.Duration, _ gateway.Actor) (*gateway.Launch, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.now = m.now.Add(d)
+	l, err := m.find(name)
+	if err != nil {
+		return nil, err
+	}
+	if ahead < l.launch.Ahead {
+		return nil, gateway.Refuse(gateway.Conflict)
+	}
+	m.now = m.now.Add(ahead - l.launch.Ahead)
+	l.launch.Ahead = ahead
+	l.launch.Version++
+	l.position++
+	return l.snapshot(), nil
 }
 
 // Now is the model's clock.
-func (m *Model) Now(context.Context) (time.Time, error) {
+func (m *Model) Now(context.Context, string) (time.Time, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.now, nil

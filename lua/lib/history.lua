@@ -16,7 +16,8 @@ local function line(word, ...)
   return table.concat({word, ...}, '\t')
 end
 
--- clock is Redis' time in milliseconds, the only one that decides.
+-- clock is Redis' time in milliseconds, the only one that decides; a launch in
+-- rehearsal may be ahead of it.
 local function clock()
   local t = redis.call('TIME')
   return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
@@ -26,7 +27,7 @@ end
 -- server with another epoch, or with a shorter history than the gateway has
 -- seen, must not decide anything.
 local function open_history(meta, epoch, seen)
-  local m = redis.call('HMGET', meta, 'epoch', 'seq', 'version', 'persisted', 'bytes', 'persisted_bytes', 'rules')
+  local m = redis.call('HMGET', meta, 'epoch', 'seq', 'version', 'persisted', 'bytes', 'persisted_bytes', 'rules', 'ahead')
   if m[1] ~= epoch then
     return nil, answer('breach', 'epoch')
   end
@@ -34,6 +35,7 @@ local function open_history(meta, epoch, seen)
   if seq < tonumber(seen) then
     return nil, answer('breach', 'position')
   end
+  local ahead = tonumber(m[8]) or 0
   return {
     meta = meta,
     epoch = epoch,
@@ -43,7 +45,8 @@ local function open_history(meta, epoch, seen)
     bytes = tonumber(m[5]),
     backlog = tonumber(m[5]) - tonumber(m[6]),
     rules = m[7],
-    now = clock(),
+    ahead = ahead,
+    now = clock() + ahead,
   }
 end
 

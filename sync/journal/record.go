@@ -57,7 +57,7 @@ func Parse(launch, raw string) (gateway.Record, error) {
 
 // arity is how many words follow a line's kind.
 var arity = map[string]int{
-	"launch": 5, "campaign": 4, "minted": 9, "changed": 5, "redeemed": 9, "settled": 9, "refused": 6, "opened": 3,
+	"launch": 5, "clock": 4, "campaign": 4, "minted": 9, "changed": 5, "redeemed": 9, "settled": 9, "refused": 6, "opened": 3,
 }
 
 func parseEvent(line string) (gateway.Event, error) {
@@ -89,6 +89,10 @@ func (w *words) event(kind string) gateway.Event {
 	case "launch":
 		e := gateway.LaunchPut{Version: w.number(), Open: w.flag()}
 		e.By, e.Policy = w.actor(), []byte(w.needed())
+		return e
+	case "clock":
+		e := gateway.ClockSet{Version: w.number(), Ahead: time.Duration(w.number()) * time.Millisecond}
+		e.By = w.actor()
 		return e
 	case "campaign":
 		e := gateway.CampaignPut{Version: w.number()}

@@ -17,6 +17,7 @@ func TestParse(t *testing.T) {
 	by := gateway.Actor{Name: "ann", Note: "a\tb & c"}
 	for line, want := range map[string]gateway.Event{
 		"launch\t3\t1\tann\ta%09b+%26+c\t{\"launch\":\"l\"}":                                        gateway.LaunchPut{Version: 3, Open: true, By: by, Policy: []byte(`{"launch":"l"}`)},
+		"clock\t4\t172800000\tann\ta%09b+%26+c":                                                     gateway.ClockSet{Version: 4, Ahead: 48 * time.Hour, By: by},
 		"campaign\t4\tann\ta%09b+%26+c\t{}":                                                         gateway.CampaignPut{Version: 4, By: by, Campaign: []byte("{}")},
 		"minted\t2\t5\t1800000000000\tkey\t\tsealed\tann\ta%09b+%26+c\tAB,CD=c-d":                   gateway.CodesMinted{Campaign: 2, MaxUses: 5, ExpiresAt: time.UnixMilli(1_800_000_000_000).UTC(), Recipient: "key", Sealed: []byte("sealed"), By: by, Codes: []gateway.MintedCode{{Code: "AB", Display: "AB"}, {Code: "CD", Display: "c-d"}}},
 		"changed\trevoked\t\tann\ta%09b+%26+c\tAB,CD":                                               gateway.CodesChanged{Change: gateway.Revoke, By: by, Codes: []gateway.Code{"AB", "CD"}},

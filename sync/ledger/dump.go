@@ -50,9 +50,9 @@ func (l *Ledger) Dump(ctx context.Context, launch string, s Selection, r Reader)
 		var id int32
 		var head gateway.StoredLaunch
 		err := tx.QueryRow(ctx, `
-			SELECT l.id, l.name, l.version, l.open, l.policy, p.seq, p.epoch, p.bytes
+			SELECT l.id, l.name, l.version, l.open, l.policy, p.seq, p.epoch, p.bytes, l.ahead_ms * 1000000
 			FROM launches l JOIN positions p ON p.launch = l.id WHERE l.name = $1`, launch).
-			Scan(&id, &head.Name, &head.Version, &head.Open, &head.Policy, &head.Seq, &head.Epoch, &head.Bytes)
+			Scan(&id, &head.Name, &head.Version, &head.Open, &head.Policy, &head.Seq, &head.Epoch, &head.Bytes, &head.Ahead)
 		if err == pgx.ErrNoRows {
 			return gateway.Refuse(gateway.LaunchUnknown)
 		}

@@ -30,6 +30,15 @@ func (a *applier) putLaunches(ctx context.Context, s *set) error {
 	return err
 }
 
+func (a *applier) setClock(ctx context.Context, s *set) error {
+	if s.clock == nil {
+		return nil
+	}
+	e := s.clock.Event.(gateway.ClockSet)
+	_, err := a.tx.Exec(ctx, `UPDATE launches SET version = greatest(version, $2), ahead_ms = $3 WHERE id = $1`, a.launch, e.Version, e.Ahead.Milliseconds())
+	return err
+}
+
 func (a *applier) putCampaigns(ctx context.Context, s *set) error {
 	for _, number := range slices.Sorted(maps.Keys(s.campaigns)) {
 		p := s.campaigns[number]

@@ -15,6 +15,7 @@ import (
 // and the rows that change, each once.
 type set struct {
 	launches    []placed
+	clock       *placed           // the last one
 	campaigns   map[uint32]placed // the last one
 	minted      []mintedRow
 	changed     map[gateway.Code]placed // by code, the last state change
@@ -38,7 +39,7 @@ func (a *applier) set(ctx context.Context, list []placed) error {
 		return err
 	}
 	for _, write := range []func(context.Context, *set) error{
-		a.putLaunches, a.putCampaigns, a.mint, a.changeCodes, a.settle, a.redeem, a.countUses, a.countCampaigns, a.refuse, a.visit, a.audit,
+		a.putLaunches, a.setClock, a.putCampaigns, a.mint, a.changeCodes, a.settle, a.redeem, a.countUses, a.countCampaigns, a.refuse, a.visit, a.audit,
 	} {
 		if err := write(ctx, s); err != nil {
 			return err
@@ -78,6 +79,10 @@ func (a *applier) gatherOne(s *set, p placed) error {
 		s.launches = append(s.launches, p)
 		detail, _ := json.Marshal(map[string]any{"open": e.Open, "version": e.Version, "policy": json.RawMessage(e.Policy)})
 		s.changes = append(s.changes, change{p, "launch", "", detail, e.By})
+	case gateway.ClockSet:
+		s.clock = &p
+		detail, _ := json.Marshal(map[string]any{"ahead_ms": e.Ahead.Milliseconds(), "version": e.Version})
+		s.changes = append(s.changes, change{p, "clock", "", detail, e.By})
 	case gateway.CampaignPut:
 		var c gateway.Campaign
 		if err := json.Unmarshal(e.Campaign, &c); err != nil {
