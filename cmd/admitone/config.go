@@ -93,14 +93,19 @@ type listen struct {
 	TrustedProxies []string `help:"CIDRs whose X-Forwarded-For counts." placeholder:"CIDR"`
 	Forwarded      bool     `help:"Read RFC 7239 Forwarded instead of X-Forwarded-For."`
 	PerAddress     int      `default:"256" help:"Open connections of one client address."`
+	WebhookAllow   []string `help:"Private CIDRs that webhooks may be sent to, by http too." placeholder:"CIDR"`
 }
 
 func (l listen) proxies() ([]netip.Prefix, error) {
+	return networks("--trusted-proxies", l.TrustedProxies)
+}
+
+func networks(flag string, words []string) ([]netip.Prefix, error) {
 	var list []netip.Prefix
-	for _, s := range l.TrustedProxies {
+	for _, s := range words {
 		p, err := netip.ParsePrefix(s)
 		if err != nil {
-			return nil, fmt.Errorf("--trusted-proxies: %q is no CIDR such as 10.0.0.0/8", s)
+			return nil, fmt.Errorf("%s: %q is no CIDR such as 10.0.0.0/8", flag, s)
 		}
 		list = append(list, p.Masked())
 	}

@@ -61,6 +61,9 @@ func (c *devCommand) Run(ctx context.Context) error {
 		l.Close()
 	}
 	c.PerAddress = max(c.PerAddress, 16<<10) // everybody here comes from one address
+	if c.WebhookAllow == nil {
+		c.WebhookAllow = []string{"127.0.0.0/8", "::1/128"} // receivers on this machine, to try webhooks out
+	}
 	level := slog.LevelWarn
 	if c.Verbose {
 		level = slog.LevelInfo

@@ -31,6 +31,7 @@ type commands struct {
 	Verify   verifyCommand   `cmd:"" help:"Compare a launch in Redis and in Postgres."`
 	Heal     healCommand     `cmd:"" help:"Write launches anew in Redis from Postgres where Redis has lost something."`
 	Key      keyCommand      `cmd:"" help:"Make, list and revoke API keys."`
+	Webhook  webhookCommand  `cmd:"" help:"Send a launch's events to URLs of yours."`
 }
 
 // Exit statuses: 0 done, 1 failed, 2 wrong usage.

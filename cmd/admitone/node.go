@@ -76,11 +76,17 @@ func (n *node) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	allow, err := networks("--webhook-allow", n.WebhookAllow)
+	if err != nil {
+		return err
+	}
 	n.unsafe = func(ctx context.Context) []string { return unsafeSettings(ctx, n.redis) }
 	for _, w := range n.unsafe(ctx) {
 		n.log.Warn("Redis: " + w)
 	}
-	if n.jobs, err = jobs.New(ctx, jobs.Options{Pool: n.ledger.Pool(), Store: n.store, Ledger: n.ledger, Keyring: n.keyring, Logger: n.log}); err != nil {
+	if n.jobs, err = jobs.New(ctx, jobs.Options{
+		Pool: n.ledger.Pool(), Store: n.store, Ledger: n.ledger, Keyring: n.keyring, Logger: n.log, WebhookAllow: allow, Registry: registry,
+	}); err != nil {
 		return err
 	}
 	n.ledger.Follow(n.jobs)

@@ -62,6 +62,15 @@ var apiRoutes = []struct {
 	{"GET /admin/v1/launches/{launch}/position", gateway.ScopeRead, false, (*server).position},
 	{"POST /admin/v1/launches/{launch}/verify", gateway.ScopeRead, false, (*server).verify},
 
+	{"POST /admin/v1/launches/{launch}/webhooks", gateway.ScopeAdmin, false, (*server).createWebhook},
+	{"GET /admin/v1/launches/{launch}/webhooks", gateway.ScopeRead, false, (*server).listWebhooks},
+	{"GET /admin/v1/launches/{launch}/webhooks/{id}", gateway.ScopeRead, false, (*server).getWebhook},
+	{"PATCH /admin/v1/launches/{launch}/webhooks/{id}", gateway.ScopeAdmin, false, (*server).editWebhook},
+	{"DELETE /admin/v1/launches/{launch}/webhooks/{id}", gateway.ScopeAdmin, false, (*server).deleteWebhook},
+	{"POST /admin/v1/launches/{launch}/webhooks/{id}/rotate", gateway.ScopeAdmin, false, (*server).rotateWebhook},
+	{"POST /admin/v1/launches/{launch}/webhooks/{id}/replay", gateway.ScopeAdmin, false, (*server).replayWebhook},
+	{"GET /admin/v1/launches/{launch}/webhooks/{id}/deliveries", gateway.ScopeRead, false, (*server).listDeliveries},
+
 	{"POST /admin/v1/keys", gateway.ScopeAdmin, false, (*server).createKey},
 	{"GET /admin/v1/keys", gateway.ScopeAdmin, false, (*server).listKeys},
 	{"DELETE /admin/v1/keys/{id}", gateway.ScopeAdmin, false, (*server).revokeKey},

@@ -46,6 +46,10 @@ type Ledger interface {
 	Keys(ctx context.Context) ([]*gateway.APIKey, error)
 	RevokeKey(ctx context.Context, id gateway.ID) error
 	Job(ctx context.Context, launch string, id gateway.ID) (gateway.MintJob, error)
+	Webhooks(ctx context.Context, launch string) ([]gateway.WebhookEndpoint, error)
+	Webhook(ctx context.Context, launch string, id gateway.ID) (gateway.WebhookEndpoint, error)
+	DeleteWebhook(ctx context.Context, launch string, id gateway.ID) error
+	Deliveries(ctx context.Context, launch string, endpoint gateway.ID, state string, p gateway.Page) (ledger.List[gateway.WebhookDelivery], error)
 	BeginOnce(ctx context.Context, scope, key string, request [sha256.Size]byte) (*ledger.Answered, error)
 	FinishOnce(ctx context.Context, scope, key string, a ledger.Answered) error
 }
@@ -55,9 +59,14 @@ type Persistence interface {
 	Wait(ctx context.Context, launch string, epoch, position uint64) error
 }
 
-// Queue takes mintings that are too large to answer at once.
+// Queue takes mintings that are too large to answer at once, and keeps
+// webhooks.
 type Queue interface {
 	Mint(ctx context.Context, j gateway.MintJob) error
+	CreateWebhook(ctx context.Context, launch string, e gateway.WebhookEndpoint) (gateway.WebhookEndpoint, string, error)
+	PutWebhook(ctx context.Context, launch string, e gateway.WebhookEndpoint) error
+	RotateWebhook(ctx context.Context, launch string, id gateway.ID, overlap time.Duration) (secret string, err error)
+	ReplayWebhook(ctx context.Context, launch string, endpoint gateway.ID, r gateway.WebhookReplay) (int, error)
 }
 
 // Verifier compares the two stores.

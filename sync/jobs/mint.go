@@ -8,10 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivermigrate"
@@ -31,6 +33,7 @@ type Ledger interface {
 	CreateJob(ctx context.Context, j gateway.MintJob, with func(pgx.Tx) error) error
 	Job(ctx context.Context, launch string, id gateway.ID) (gateway.MintJob, error)
 	JobDone(ctx context.Context, j gateway.MintJob, done int, cause string) error
+	WebhookLedger
 }
 
 // Queue takes jobs and works on them. Every gateway has one; they share the
@@ -39,13 +42,18 @@ type Queue struct {
 	ledger    Ledger
 	client    *river.Client[pgx.Tx]
 	followers []ledger.Follower // whoever makes jobs of what the journal says
+	hooks     WebhookLedger
+	keyring   Keyring
+	outbound  *outbound
 }
 
 // Keyring makes the check characters of codes, and the secret that a job's
-// codes are derived from: its id is no secret.
+// codes are derived from: its id is no secret. It seals what jobs keep.
 type Keyring interface {
 	gateway.Checker
 	MintKey(launch, job string) []byte
+	Seal(dst []byte, bound string, plain []byte) []byte
+	Open(bound string, sealed []byte) ([]byte, error)
 }
 
 // Options are what a Queue needs.
@@ -55,6 +63,10 @@ type Options struct {
 	Ledger  Ledger
 	Keyring Keyring
 	Logger  *slog.Logger
+	// WebhookAllow are private networks that webhooks may be sent to, by http
+	// too. Without any, only public addresses and https are.
+	WebhookAllow []netip.Prefix
+	Registry     prometheus.Registerer // nil: none
 }
 
 // New brings River's tables up to date and makes a queue. It does not work
@@ -68,17 +80,28 @@ func New(ctx context.Context, o Options) (*Queue, error) {
 	if err := migrate(ctx, o.Pool, migrator); err != nil {
 		return nil, fmt.Errorf("jobs: bringing River's tables up to date: %w", err)
 	}
+	q := &Queue{ledger: o.Ledger, hooks: o.Ledger, keyring: o.Keyring, outbound: newOutbound(o.WebhookAllow)}
+	q.followers = []ledger.Follower{&webhooks{o.Ledger, q.deliver}}
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &minter{store: o.Store, ledger: o.Ledger, keyring: o.Keyring})
-	client, err := river.NewClient(driver, &river.Config{
-		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 2}}, Workers: workers, JobTimeout: -1, MaxAttempts: 10,
+	river.AddWorker(workers, &deliverer{
+		ledger: o.Ledger, keyring: o.Keyring, outbound: q.outbound, log: o.Logger, metrics: newWebhookMetrics(o.Registry), inFlight: map[gateway.ID]int{},
+	})
+	q.client, err = river.NewClient(driver, &river.Config{
+		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 2}, webhookQueue: {MaxWorkers: webhookWorkers}}, Workers: workers,
+		// A job of a process that was killed is another's after this; one without
+		// a timeout would never be.
+		JobTimeout: jobTimeout, RescueStuckJobsAfter: jobTimeout, MaxAttempts: 10,
 		Logger: slog.New(warnings{o.Logger.Handler()}),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("jobs: %w", err)
 	}
-	return &Queue{ledger: o.Ledger, client: client}, nil
+	return q, nil
 }
+
+// jobTimeout bounds a job that does not say itself how long it may take.
+const jobTimeout = 5 * time.Minute
 
 // Follow asks each kind of side effect what the events make necessary: it
 // implements ledger.Follower.
@@ -144,6 +167,10 @@ type minter struct {
 	ledger  Ledger
 	keyring Keyring
 }
+
+// Timeout is for a million codes, and some. What it cuts off goes on where it
+// stopped.
+func (m *minter) Timeout(*river.Job[mintArgs]) time.Duration { return 15 * time.Minute }
 
 func (m *minter) Work(ctx context.Context, job *river.Job[mintArgs]) error {
 	j, err := m.ledger.Job(ctx, job.Args.Launch, job.Args.ID)

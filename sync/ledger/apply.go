@@ -134,7 +134,8 @@ func asConflict(err error) (*conflict, bool) {
 		return c, true
 	}
 	var pg *pgconn.PgError
-	if !errors.As(err, &pg) {
+	var follower *followerError
+	if !errors.As(err, &pg) || errors.As(err, &follower) {
 		return nil, false
 	}
 	switch pg.Code {

@@ -16,6 +16,7 @@
 //	journal                                   every record as it was written, by month
 //	conflicts, parked                         what did not fit
 //	api_keys, idempotency, mint_jobs          what lives in Postgres only
+//	webhook_endpoints, _messages, _deliveries where events are told to, and how it went
 //
 // Dump reads the state back for Redis to be rebuilt from.
 package ledger

@@ -56,8 +56,18 @@ func (a *applier) follow(ctx context.Context, list []placed) error {
 	for i, p := range list {
 		events[i] = gateway.Placed{Event: p.Event, At: p.record.At, Position: p.record.Seq}
 	}
-	return a.follower.Follow(ctx, a.tx, a.launchName, events)
+	if err := a.follower.Follow(ctx, a.tx, a.launchName, events); err != nil {
+		return &followerError{err}
+	}
+	return nil
 }
+
+// followerError is what a follower failed with. A constraint that it broke is
+// not the event's fault.
+type followerError struct{ err error }
+
+func (e *followerError) Error() string { return "ledger: a follower: " + e.err.Error() }
+func (e *followerError) Unwrap() error { return e.err }
 
 func (a *applier) gather(list []placed) (*set, error) {
 	s := &set{

@@ -24,6 +24,9 @@ func (l *Ledger) Tidy(ctx context.Context, now time.Time) error {
 	if _, err := l.pool.Exec(ctx, `DELETE FROM idempotency WHERE created_at < $1`, now.Add(-24*time.Hour)); err != nil {
 		return fmt.Errorf("ledger: tidy idempotency: %w", err)
 	}
+	if err := l.tidyWebhooks(ctx, now); err != nil {
+		return fmt.Errorf("ledger: tidy webhooks: %w", err)
+	}
 	rows, err := l.pool.Query(ctx, `SELECT id, policy FROM launches WHERE version > 0`)
 	if err != nil {
 		return fmt.Errorf("ledger: tidy: %w", err)
