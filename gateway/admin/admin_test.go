@@ -20,6 +20,7 @@ import (
 	"admitone/gateway"
 	"admitone/gateway/gatewaytest"
 	"admitone/gateway/gatewaytest/openapi"
+	"admitone/sync/jobs"
 	"admitone/sync/ledger"
 )
 
@@ -67,7 +68,10 @@ func (verifier) Verify(_ context.Context, launch string) (gateway.VerifyReport, 
 }
 
 // queue keeps jobs as the ledger does, and never works on them.
-type queue struct{ ledger *ledger.Ledger }
+type queue struct {
+	*jobs.Queue
+	ledger *ledger.Ledger
+}
 
 func (q queue) Mint(ctx context.Context, j gateway.MintJob) error {
 	_, err := q.ledger.Pool().Exec(ctx, `INSERT INTO mint_jobs (id, launch, campaign, count, actor) VALUES ($1, $2, $3, $4, $5)`,
@@ -100,7 +104,7 @@ func begin(t testing.TB, change func(*Config)) *world {
 	t.Cleanup(l.Close)
 	w := &world{TB: t, ledger: l, store: &model{Model: gatewaytest.NewModel(time.Now())}, logs: new(bytes.Buffer), described: openapi.Load(t)}
 	w.config = Config{
-		Store: w.store, Ledger: l, Verifier: verifier{}, Queue: queue{l}, Keys: gateway.NewKeys(l, adminKey), Checker: checker{},
+		Store: w.store, Ledger: l, Verifier: verifier{}, Queue: queue{ledger: l}, Keys: gateway.NewKeys(l, adminKey), Checker: checker{},
 		Log: slog.New(slog.NewJSONHandler(&locked{buffer: w.logs}, nil)), Metrics: prometheus.NewRegistry(),
 	}
 	if change != nil {

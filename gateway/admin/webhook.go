@@ -32,12 +32,6 @@ func (b *webhookBody) apply(e *gateway.WebhookEndpoint) {
 	}
 }
 
-func set[T any](to *T, given *T) {
-	if given != nil {
-		*to = *given
-	}
-}
-
 // webhookSecret is an endpoint in the answer that tells its secret, the only
 // one that does.
 type webhookSecret struct {
