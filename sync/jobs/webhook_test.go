@@ -308,7 +308,9 @@ func TestWebhookGone(t *testing.T) {
 	h.work()
 	h.tried(e, 1)
 	h.redeem("B", "bob")
-	h.deliveries(e, func(list []gateway.WebhookDelivery) bool { return len(list) == 2 && list[0].State == gateway.WebhookFailed })
+	h.deliveries(e, func(list []gateway.WebhookDelivery) bool {
+		return len(list) == 2 && list[0].State == gateway.WebhookFailed
+	})
 	h.soon()
 	h.ended(e, 2, gateway.WebhookFailed)
 	if now, err := h.ledger.Webhook(t.Context(), "l", e.ID); err != nil || now.Reason != gateway.WebhookGone || now.DisabledAt.IsZero() {
@@ -533,9 +535,17 @@ func TestWebhookTypes(t *testing.T) {
 		known[kind] = true
 	}
 	for _, e := range []gateway.Event{
-		gateway.Redeemed{Status: gateway.Held}, gateway.Redeemed{Status: gateway.Committed}, gateway.Settled{To: gateway.Committed}, gateway.Settled{To: gateway.Released},
-		gateway.Settled{To: gateway.RolledBack}, gateway.CodesMinted{}, gateway.CodesChanged{Change: gateway.Revoke}, gateway.CodesChanged{Change: gateway.Reinstate},
-		gateway.CodesChanged{Change: gateway.Renew}, gateway.CampaignPut{}, gateway.LaunchPut{},
+		gateway.Redeemed{Status: gateway.Held},
+		gateway.Redeemed{Status: gateway.Committed},
+		gateway.Settled{To: gateway.Committed},
+		gateway.Settled{To: gateway.Released},
+		gateway.Settled{To: gateway.RolledBack},
+		gateway.CodesMinted{},
+		gateway.CodesChanged{Change: gateway.Revoke},
+		gateway.CodesChanged{Change: gateway.Reinstate},
+		gateway.CodesChanged{Change: gateway.Renew},
+		gateway.CampaignPut{},
+		gateway.LaunchPut{},
 	} {
 		if kind := gateway.WebhookType(e); !known[kind] || gateway.WebhookData(e, &gateway.WebhookLookup{}) == nil {
 			t.Errorf("%T is told as %q", e, kind)
