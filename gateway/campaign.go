@@ -48,6 +48,7 @@ type Campaign struct {
 	Format     string        `json:"format"`  // a bound Template
 	Cap        int           `json:"cap"`     // redemptions over all codes; 0: no cap
 	PerSubject int           `json:"per_subject"`
+	Pace       Rate          `json:"pace"`   // redemptions in windows that follow each other; the zero Rate is no pace
 	Vanity     bool          `json:"vanity"` // codes may be chosen or imported
 	State      CampaignState `json:"state"`
 	Created    time.Time     `json:"created_at"`
@@ -84,6 +85,9 @@ func (c *Campaign) Validate() error {
 	}
 	if c.PerSubject < 0 || c.PerSubject > MaxUses {
 		return Invalid("per_subject", "Use a whole number from 0 (no limit) to 1000000000.")
+	}
+	if r := c.Pace; (r != Rate{}) && (r.Count < 1 || r.Count > MaxUses || r.Window < Duration(time.Second) || r.Window > 30*day || !r.Window.exact()) {
+		return Invalid("pace", `Use a rate such as "100/1h" (in 1s to 30d) or "off".`)
 	}
 	if c.Expires < 0 {
 		return Invalid("expires", `Use a duration such as "30d", or "" for none.`)

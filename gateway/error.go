@@ -35,6 +35,23 @@ const (
 	InvalidRequest         Reason = "invalid_request"
 )
 
+// Refusals of the waitlist.
+const (
+	WaitlistClosed    Reason = "waitlist_closed"
+	JoinsExceeded     Reason = "joins_exceeded"
+	TicketInvalid     Reason = "ticket_invalid"
+	EntryUnknown      Reason = "entry_unknown"
+	NotWaiting        Reason = "not_waiting"
+	NoOffer           Reason = "no_offer"
+	AlreadyRegistered Reason = "already_registered"
+	BoostOutOfBounds  Reason = "boost_out_of_bounds"
+	ReleaseUnknown    Reason = "release_unknown"
+	ReleaseExists     Reason = "release_exists"
+	SchedulePaused    Reason = "schedule_paused"
+	ScheduleOver      Reason = "schedule_over"
+	Paced             Reason = "paced"
+)
+
 // Refusals of the verbs around redemption and of the private side.
 const (
 	LaunchUnknown       Reason = "launch_unknown"
@@ -77,6 +94,19 @@ var sentences = map[Reason]string{
 	NotAdmitted:            "The service is making its state right again. Try again shortly.",
 	Unavailable:            "The outcome is not known. Repeat the same request: it is never counted twice.",
 	InvalidRequest:         "The request is not valid.",
+	WaitlistClosed:         "The waitlist takes nobody at present.",
+	JoinsExceeded:          "Too many people have joined just now. Wait before you try again.",
+	TicketInvalid:          "This ticket is not valid. Use the one that joining answered, whole.",
+	EntryUnknown:           "There is no such entry on the waitlist.",
+	NotWaiting:             "This entry does not wait any more.",
+	NoOffer:                "This entry has no offer to decline.",
+	AlreadyRegistered:      "This entry's offer has been redeemed already.",
+	BoostOutOfBounds:       "The entry's points would be more than 1000000 or less than -1000000.",
+	ReleaseUnknown:         "There is no release of this id.",
+	ReleaseExists:          "A release of this id exists already.",
+	SchedulePaused:         "Releases are paused. Resume them first.",
+	ScheduleOver:           "The schedule has released as many as its cap allows.",
+	Paced:                  "As many as may redeem in this time have done so. Come back when it says.",
 	LaunchUnknown:          "There is no launch of this name.",
 	LaunchExists:           "A launch of this name exists already.",
 	CampaignUnknown:        "There is no campaign of this name or id in the launch.",

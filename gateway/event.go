@@ -119,6 +119,85 @@ type Opened struct {
 	Count    int
 }
 
+// EntryJoined is a new place on the waitlist, or one taken again.
+type EntryJoined struct {
+	Key         string
+	Arrival     uint64
+	Priority    int
+	Source      string
+	Points      int    // of the source
+	Referrer    string // key; "" if none counts
+	Unconfirmed bool
+	Counted     bool // the referral has been counted
+	Address     string
+	Proof       string
+	Boosts      string // packed, ParseBoosts reads it
+	Sealed      []byte // Person; its subject is the e-mail address
+}
+
+// EntryBoosted is a change of an entry's priority, or a referral that counts.
+type EntryBoosted struct {
+	Key       string
+	Cause     BoostKind
+	Points    int
+	Priority  int // from then on
+	Referrals int // from then on
+	Boosts    string
+	By        Actor
+}
+
+// EntryConfirmed is an address that was confirmed.
+type EntryConfirmed struct {
+	Key     string
+	Counted bool // the referral has been counted
+}
+
+// EntryMoved is a change of an entry's status.
+type EntryMoved struct {
+	Key      string
+	From, To EntryStatus
+	Cause    string // the verb, or "redeem"
+	Code     Code   // of its offer; "" if it had none
+	Revoked  bool   // that code
+	Refill   string // the release that has a place to give again; "" if none
+	By       Actor
+}
+
+// ReleasePut is a release made.
+type ReleasePut struct {
+	ID    string
+	Count int
+	Order ReleaseOrder
+	Seed  string
+	Upto  uint64
+	Slot  time.Time
+	By    Actor
+}
+
+// OfferMade is an entry let in: a code that came to be, and for whom.
+type OfferMade struct {
+	Release   string
+	Key       string
+	Code      Code
+	Display   string // "" when the campaign's template renders it
+	Campaign  uint32
+	ExpiresAt time.Time
+	Recipient string // key of whom the code is for; after "~" it is not bound
+}
+
+// ReleaseEnded is a release whose offers are made, or that found nobody.
+type ReleaseEnded struct {
+	ID   string
+	Done int
+}
+
+// SchedulePut is the schedule started or paused.
+type SchedulePut struct {
+	Running bool
+	Since   time.Time
+	By      Actor
+}
+
 // Person is what the journal carries sealed: who redeemed, in plain words.
 type Person struct {
 	Subject string `json:"s"`
@@ -128,12 +207,20 @@ type Person struct {
 }
 
 // The kinds are the first word of an event's line in the journal.
-func (LaunchPut) Kind() string    { return "launch" }
-func (ClockSet) Kind() string     { return "clock" }
-func (CampaignPut) Kind() string  { return "campaign" }
-func (CodesMinted) Kind() string  { return "minted" }
-func (CodesChanged) Kind() string { return "changed" }
-func (Redeemed) Kind() string     { return "redeemed" }
-func (Settled) Kind() string      { return "settled" }
-func (Refused) Kind() string      { return "refused" }
-func (Opened) Kind() string       { return "opened" }
+func (LaunchPut) Kind() string      { return "launch" }
+func (ClockSet) Kind() string       { return "clock" }
+func (CampaignPut) Kind() string    { return "campaign" }
+func (CodesMinted) Kind() string    { return "minted" }
+func (CodesChanged) Kind() string   { return "changed" }
+func (Redeemed) Kind() string       { return "redeemed" }
+func (Settled) Kind() string        { return "settled" }
+func (Refused) Kind() string        { return "refused" }
+func (Opened) Kind() string         { return "opened" }
+func (EntryJoined) Kind() string    { return "joined" }
+func (EntryBoosted) Kind() string   { return "boosted" }
+func (EntryConfirmed) Kind() string { return "confirmed" }
+func (EntryMoved) Kind() string     { return "entry" }
+func (ReleasePut) Kind() string     { return "release" }
+func (OfferMade) Kind() string      { return "offered" }
+func (ReleaseEnded) Kind() string   { return "released" }
+func (SchedulePut) Kind() string    { return "schedule" }

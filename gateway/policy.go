@@ -48,6 +48,7 @@ type Policy struct {
 	Limits      LimitsPolicy      `json:"limits"`
 	Abuse       AbusePolicy       `json:"abuse"`
 	Unlock      UnlockPolicy      `json:"unlock"`
+	Waitlist    WaitlistPolicy    `json:"waitlist"`
 	Attribution AttributionPolicy `json:"attribution"`
 	Retention   RetentionPolicy   `json:"retention"`
 }
@@ -158,6 +159,7 @@ func DefaultPolicy(launch string) Policy {
 		},
 		Abuse:       AbusePolicy{DisposableEmail: DisposableRefuse, AllowEmailDomains: Domains{}, DenyEmailDomains: Domains{}},
 		Unlock:      UnlockPolicy{Tier: "standard", InviteRounds: Unlimited, LicenseRounds: Unlimited},
+		Waitlist:    defaultWaitlist(),
 		Attribution: AttributionPolicy{Cookie: "invite_code", Window: 7 * day},
 		Retention:   RetentionPolicy{Attempts: 30 * day, Journal: 400 * day},
 	}

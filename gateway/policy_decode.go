@@ -88,6 +88,8 @@ func (d *policyDecoder) assign(path string, value any, to reflect.Value) {
 		d.assignFields(path, value, to)
 	case reflect.Slice:
 		d.assignList(path, value, to)
+	case reflect.Map:
+		d.assignPoints(path, value, to)
 	case reflect.String:
 		s, ok := value.(string)
 		if !ok {
@@ -127,6 +129,22 @@ func (d *policyDecoder) assignFields(path string, value any, to reflect.Value) {
 		}
 		d.problems = append(d.problems, Problem{join(path, m.name), "unknown field; " + suggest(path, m.name, names)})
 	}
+}
+
+// assignPoints fills a map of names and whole numbers.
+func (d *policyDecoder) assignPoints(path string, value any, to reflect.Value) {
+	o, ok := value.(object)
+	if !ok {
+		d.unexpected(path, value, "an object such as {producthunt: 20}")
+		return
+	}
+	points := reflect.MakeMap(to.Type())
+	for _, m := range o {
+		n := reflect.New(to.Type().Elem()).Elem()
+		d.assign(join(path, m.name), m.value, n)
+		points.SetMapIndex(reflect.ValueOf(m.name), n)
+	}
+	to.Set(points)
 }
 
 func (d *policyDecoder) assignList(path string, value any, to reflect.Value) {

@@ -40,7 +40,7 @@ func TestParsePolicyErrors(t *testing.T) {
 		`"limits":{"failed_attemps":{}}`:                        "limits.failed_attemps: unknown field; did you mean limits.failed_attempts?",
 		`"limits":{"per_address":"3/1h"}`:                       "limits.per_address: unknown field; did you mean limits.failed_attempts.per_address?",
 		`"holds":{"webhooks":[]}`:                               "holds.webhooks: unknown field; the fields here are expires",
-		`"a b\u001b":1`:                                         `"a b\x1b": unknown field; the fields here are launch, name, landing_url, ack, refusals, subjects, codes, holds, limits, abuse, unlock, attribution, retention`,
+		`"a b\u001b":1`:                                         `"a b\x1b": unknown field; the fields here are launch, name, landing_url, ack, refusals, subjects, codes, holds, limits, abuse, unlock, waitlist, attribution, retention`,
 		`"ack":"perhaps"`:                                       "ack: use one of: accepted, persisted",
 		`"ack":true`:                                            `ack: found true where a text such as "true" is expected`,
 		`"refusals":"none"`:                                     "refusals: use one of: explicit, opaque",
@@ -230,6 +230,22 @@ func TestPolicyRoundTrip(t *testing.T) {
 			Unlock: UnlockPolicy{
 				Tier:         rapid.StringMatching(`[a-z]{1,20}`).Draw(t, "tier"),
 				InviteRounds: rounds.Draw(t, "invite_rounds"), LicenseRounds: rounds.Draw(t, "license_rounds"), Expires: duration(t, "unlock", 0, 3650*day),
+			},
+			Waitlist: WaitlistPolicy{
+				Open: rapid.Bool().Draw(t, "open"), Sources: choose("sources", SourcesServer, SourcesSigned, SourcesClient),
+				Boosts: BoostsPolicy{
+					rapid.IntRange(-1000, 1000).Draw(t, "referred"), rapid.IntRange(0, 9).Draw(t, "referrer"),
+					rapid.MapOfN(rapid.StringMatching(`[a-z0-9_-]{1,20}`), rapid.IntRange(-9, 1000), 0, 3).Draw(t, "source"),
+				},
+				Display: choose("display", DisplayExact, DisplayNeverWorsens), ConfirmEmail: rapid.Bool().Draw(t, "confirm"),
+				Limits: JoinsPolicy{rate.Draw(t, "per_address"), rate.Draw(t, "per_launch")}, Overflow: choose("overflow", OverflowReject, OverflowWaitlist),
+				Release: ReleasePolicy{
+					Count: rapid.IntRange(0, MaxRelease).Draw(t, "release"), Every: duration(t, "every", Duration(time.Minute), day-1),
+					At: ClockTime(rapid.IntRange(0, 1439).Draw(t, "at")), Zone: choose("zone", "UTC", "Europe/Berlin"),
+					Observe: duration(t, "observe", 0, 365*day), Order: ReleaseOrder(choose("order", "priority", "lottery")),
+					Cap: rapid.IntRange(0, MaxUses).Draw(t, "cap"), NextGets: rapid.Bool().Draw(t, "next"), BindEmail: rapid.Bool().Draw(t, "bound"),
+					Guard: GuardPolicy{choose("guard", "", "https://a.example/ok"), choose("query", "", "up == 1")},
+				},
 			},
 			Attribution: AttributionPolicy{rapid.StringMatching("[a-zA-Z0-9!#$%&'*+.^_`|~-]{1,64}").Draw(t, "cookie"), duration(t, "attribution", Duration(time.Minute), 365*day)},
 			Retention:   RetentionPolicy{duration(t, "attempts", day, 3650*day), duration(t, "journal", 31*day, 3650*day)},

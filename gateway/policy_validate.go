@@ -46,6 +46,7 @@ func (p *Policy) Validate() error {
 	v.rounds(p.Unlock.InviteRounds, "unlock.invite_rounds")
 	v.rounds(p.Unlock.LicenseRounds, "unlock.license_rounds")
 	v.upTo(p.Unlock.Expires, "unlock.expires", 3650*day)
+	v.waitlist(&p.Waitlist)
 	v.that(cookieName.MatchString(p.Attribution.Cookie), "attribution.cookie", "use 1 to 64 letters, digits or any of !#$%%&'*+-.^_`|~")
 	v.between(p.Attribution.Window, "attribution.window", Duration(time.Minute), 365*day)
 	v.between(p.Retention.Attempts, "retention.attempts", day, 3650*day)

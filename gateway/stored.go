@@ -7,14 +7,15 @@ import "time"
 
 // StoredLaunch is a launch and how far its history has come.
 type StoredLaunch struct {
-	Name    string
-	Version uint64
-	Open    bool
-	Policy  []byte // JSON
-	Seq     uint64
-	Epoch   uint64
-	Bytes   uint64
-	Ahead   time.Duration // of the launch's clock
+	Name     string
+	Version  uint64
+	Open     bool
+	Policy   []byte // JSON
+	Seq      uint64
+	Epoch    uint64
+	Bytes    uint64
+	Ahead    time.Duration // of the launch's clock
+	Arrivals uint64        // joins so far
 	// Identity is the run of the Redis server that is admitted, "" before the
 	// first.
 	Identity string

@@ -25,4 +25,4 @@ if not why and c.used >= (c.max or campaign.max) then
   why = 'code_exhausted'
 end
 return answer('code', int(history.seq), int(history.version), c.campaign, int(c.used), int(c.held), int(c.max or campaign.max),
-  none_if_zero(c.expires), why or '', c.recipient ~= '' and '1' or '0', c.issuer ~= '' and '1' or '0', c.display)
+  none_if_zero(c.expires), why or '', c.recipient ~= '' and string.byte(c.recipient) ~= 126 and '1' or '0', c.issuer ~= '' and '1' or '0', c.display)

@@ -296,7 +296,7 @@ var allowedGlobals = []string{
 }
 
 var allowedCommands = []string{
-	"TIME", "HGET", "HMGET", "HGETALL", "HSET", "HDEL", "HEXISTS", "EXISTS", "XADD", "XTRIM", "ZADD", "ZREM", "UNLINK", "PEXPIRE",
+	"TIME", "HGET", "HMGET", "HGETALL", "HSET", "HDEL", "HEXISTS", "EXISTS", "XADD", "XTRIM", "ZADD", "ZREM", "ZRANK", "ZRANGE", "ZSCORE", "ZCARD", "UNLINK", "PEXPIRE",
 }
 
 func lint(source string) (problems []string) {

@@ -18,7 +18,8 @@ const persistedChannel = "ao:persisted"
 type keys struct {
 	meta, config, campaigns, holds, journal string
 	attempts0, attempts1, dedup0, dedup1    string
-	codePrefix, subjectPrefix               string
+	queue, offers, releases, joins0, joins1 string // of the waitlist
+	codePrefix, subjectPrefix, entryPrefix  string
 }
 
 func newKeys(launch string) *keys {
@@ -26,7 +27,8 @@ func newKeys(launch string) *keys {
 	return &keys{
 		meta: p + "meta", config: p + "config", campaigns: p + "campaigns", holds: p + "holds",
 		journal: p + "journal", attempts0: p + "attempts:0", attempts1: p + "attempts:1",
-		dedup0: p + "dedup:0", dedup1: p + "dedup:1", codePrefix: p + "c:", subjectPrefix: p + "s:",
+		dedup0: p + "dedup:0", dedup1: p + "dedup:1", queue: p + "queue", offers: p + "offers", releases: p + "releases", joins0: p + "joins:0", joins1: p + "joins:1",
+		codePrefix: p + "c:", subjectPrefix: p + "s:", entryPrefix: p + "e:",
 	}
 }
 
@@ -41,6 +43,9 @@ func (k *keys) code(c gateway.Code) string {
 
 // subject is the bucket of a subject key.
 func (k *keys) subject(key string) string { return k.subjectPrefix + hex16(subjectBucket(key)) }
+
+// entry is the bucket of a waitlist entry's key.
+func (k *keys) entry(key string) string { return k.entryPrefix + hex16(subjectBucket(key)) }
 
 // located is the bucket of the subject whose redemption has this id.
 func (k *keys) located(id gateway.ID) string {

@@ -19,7 +19,7 @@ var launchRead = declare("launch_read", contract{
 
 var launchPut = declare("launch_put", contract{
 	keys:    "meta journal config",
-	args:    "epoch seen expected rules open actor note policy",
+	args:    "epoch seen expected rules waitlist open actor note policy",
 	replies: []string{"put seq version", "refused reason", "breach what"},
 })
 
@@ -89,6 +89,7 @@ func (s *Store) begin(name string) *launch {
 	l.redeem = group[redeemCall]{run: func(b []*redeemCall) { s.runRedeem(l, b) }, most: o.Batch, flights: o.Flights, bound: o.Queue}
 	l.validate = group[validateCall]{run: func(b []*validateCall) { s.runValidate(l, b) }, most: o.Batch, flights: 1, bound: o.Queue}
 	l.open = group[openCall]{run: func(b []*openCall) { s.runOpen(l, b) }, most: o.Batch, flights: 1, bound: o.Queue}
+	l.join = group[joinCall]{run: func(b []*joinCall) { s.runJoin(l, b) }, most: o.Batch, flights: 2, bound: o.Queue / 2}
 	s.launches[name] = l
 	return l
 }
@@ -232,7 +233,7 @@ func (s *Store) CreateLaunch(ctx context.Context, p gateway.Policy, by gateway.A
 	// A history's first epoch is the time it began, so that a launch made
 	// anew after both stores lost it is not taken for the one before.
 	r, err := s.send(ctx, launchPut, nil, []string{k.meta, k.journal, k.config},
-		[]any{now.UnixMilli(), 0, "new", rules(p, true), "1", url.QueryEscape(by.Name), url.QueryEscape(by.Note), policy})
+		[]any{now.UnixMilli(), 0, "new", rules(p, true), waitlistRules(&p.Waitlist), "1", url.QueryEscape(by.Name), url.QueryEscape(by.Note), policy})
 	if err != nil {
 		return nil, err
 	}
@@ -278,7 +279,7 @@ func (s *Store) putLaunch(ctx context.Context, name string, version uint64, by g
 			expected = was.Version
 		}
 		_, err = s.call(ctx, l, launchPut, []string{l.meta, l.journal, l.config},
-			expected, rules(p, open), flag(open), url.QueryEscape(by.Name), url.QueryEscape(by.Note), policy)
+			expected, rules(p, open), waitlistRules(&p.Waitlist), flag(open), url.QueryEscape(by.Name), url.QueryEscape(by.Note), policy)
 		if version == 0 && errors.Is(err, gateway.Refuse(gateway.Conflict)) {
 			continue
 		}

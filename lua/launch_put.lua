@@ -2,12 +2,13 @@
 --
 -- uses history
 -- KEYS meta journal config
--- ARGV epoch seen expected rules open actor note policy
+-- ARGV epoch seen expected rules waitlist open actor note policy
 -- REPLY put seq version
 -- REPLY refused reason
 -- REPLY breach what
 local meta, journal, config = KEYS[1], KEYS[2], KEYS[3]
-local epoch, seen, expected, rules, open, actor, note, policy = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+local epoch, seen, expected, rules, waitlist = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local open, actor, note, policy = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
 
 local history
 if expected == 'new' then
@@ -28,7 +29,7 @@ end
 
 local version = int(history.version + 1)
 append(history, journal, {table.concat({'launch', version, open, actor, note, policy}, '\t')})
-redis.call('HSET', meta, 'version', version, 'rules', rules, 'epoch', epoch)
+redis.call('HSET', meta, 'version', version, 'rules', rules, 'waitlist', waitlist, 'epoch', epoch)
 if expected == 'new' then
   redis.call('HSET', meta, 'persisted', '0', 'persisted_bytes', '0')
 end

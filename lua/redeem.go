@@ -13,10 +13,10 @@ import (
 )
 
 var redeemScript = declare("redeem", contract{
-	keys:     "meta journal campaigns holds attempts0 attempts1 dedup0 dedup1",
-	eachKeys: "code_bucket subject_bucket",
+	keys:     "meta journal campaigns holds attempts0 attempts1 dedup0 dedup1 queue offers",
+	eachKeys: "code_bucket subject_bucket entry_bucket",
 	args:     "epoch seen bound purpose",
-	eachArgs: "id mode code subject address email proof sealed",
+	eachArgs: "id mode code subject address email entry proof sealed",
 	replies: []string{
 		"decided seq version persisted now",
 		"breach what",
@@ -31,6 +31,7 @@ var redeemScript = declare("redeem", contract{
 type redeemCall struct {
 	item                string
 	codeKey, subjectKey string
+	entryKey            string
 	id                  gateway.ID
 	answer              gateway.Redemption
 	err                 error
@@ -53,7 +54,7 @@ func (s *Store) Redeem(ctx context.Context, name string, r *gateway.Redeem) (gat
 	subject := s.keyring.Subject(name, r.Subject)
 	c.id = locate(gateway.NewID(time.Now().Add(l.snapshot.Load().Ahead)), subject)
 	c.codeKey, c.subjectKey = l.code(r.Code), l.subject(subject)
-	if err := s.writeItem(c, name, r, subject); err != nil {
+	if err := s.writeItem(c, l.keys, name, r, subject); err != nil {
 		return gateway.Redemption{}, err
 	}
 	if l.witness.full(s.persistedIn(l)) || !l.redeem.add(c) {
@@ -72,15 +73,21 @@ func (s *Store) Redeem(ctx context.Context, name string, r *gateway.Redeem) (gat
 // writeItem packs a redemption into one script argument. Nothing in it can
 // hold a TAB: codes, keys and ids have alphabets of their own, and what people
 // typed travels sealed.
-func (s *Store) writeItem(c *redeemCall, launch string, r *gateway.Redeem, subject string) error {
+func (s *Store) writeItem(c *redeemCall, keys *keys, launch string, r *gateway.Redeem, subject string) error {
 	person, err := json.Marshal(gateway.Person{Subject: r.Subject, Email: r.Email, Name: r.Name, Source: r.Source})
 	if err != nil {
 		return err
 	}
-	email := ""
-	if r.Email != "" && r.Email != r.Subject {
+	email, entry := "", ""
+	switch r.Email {
+	case "":
+	case r.Subject:
+		entry = subject
+	default:
 		email = s.keyring.Subject(launch, r.Email)
+		entry = email
 	}
+	c.entryKey = keys.entry(entry)
 	proof := ""
 	if r.Proof != "" {
 		proof = s.keyring.Subject(launch, "proof\x00"+r.Proof)[:8]
@@ -94,7 +101,7 @@ func (s *Store) writeItem(c *redeemCall, launch string, r *gateway.Redeem, subje
 		mode = "hold"
 	}
 	b := make([]byte, 0, 256)
-	for _, word := range [...]string{c.id.Short(), mode, string(r.Code), subject, address, email, proof} {
+	for _, word := range [...]string{c.id.Short(), mode, string(r.Code), subject, address, email, entry, proof} {
 		b = append(append(b, word...), '\t')
 	}
 	c.item = string(s.keyring.Seal(b, launch, person))
@@ -111,7 +118,7 @@ func (s *Store) runRedeem(l *launch, batch []*redeemCall) {
 	epoch := l.epoch.Load()
 	args = append(args, epoch, l.seen.Load(), s.options.JournalBytes, "decide")
 	for _, c := range batch {
-		keys = append(keys, c.codeKey, c.subjectKey)
+		keys = append(keys, c.codeKey, c.subjectKey, c.entryKey)
 		args = append(args, c.item)
 	}
 	r, position, err := s.sendBatch(l, redeemScript, epoch, keys, args, len(batch))
@@ -136,7 +143,7 @@ func (s *Store) runRedeem(l *launch, batch []*redeemCall) {
 // testimony is what the witness keeps of an answer. One that was made by an
 // earlier request is kept too: whoever made it may never have known.
 func (c *redeemCall) testimony() testimony {
-	t := testimony{position: c.answer.Position, id: c.answer.ID, item: c.item, codeKey: c.codeKey, subjectKey: c.subjectKey}
+	t := testimony{position: c.answer.Position, id: c.answer.ID, item: c.item, codeKey: c.codeKey, subjectKey: c.subjectKey, entryKey: c.entryKey}
 	if c.answer.Replayed {
 		_, rest, _ := strings.Cut(c.item, "\t")
 		_, rest, _ = strings.Cut(rest, "\t")
@@ -148,7 +155,7 @@ func (c *redeemCall) testimony() testimony {
 
 // redeemKeys are the keys of a batch but for its items'.
 func redeemKeys(l *launch, items int) []string {
-	return append(make([]string, 0, 8+2*items), l.meta, l.journal, l.campaigns, l.holds, l.attempts0, l.attempts1, l.dedup0, l.dedup1)
+	return append(make([]string, 0, 10+3*items), l.meta, l.journal, l.campaigns, l.holds, l.attempts0, l.attempts1, l.dedup0, l.dedup1, l.queue, l.offers)
 }
 
 // batchHead is how many words of a batch's reply stand before its items.

@@ -1,11 +1,11 @@
 -- redeem decides a batch of redemptions, each in turn, and journals them in one
 -- record. An item that fails harms no other.
 --
--- uses history records attempts
--- KEYS meta journal campaigns holds attempts0 attempts1 dedup0 dedup1
--- KEYS each code_bucket subject_bucket
+-- uses history records attempts waitlist
+-- KEYS meta journal campaigns holds attempts0 attempts1 dedup0 dedup1 queue offers
+-- KEYS each code_bucket subject_bucket entry_bucket
 -- ARGV epoch seen bound purpose
--- ARGV each id mode code subject address email proof sealed
+-- ARGV each id mode code subject address email entry proof sealed
 -- REPLY decided seq version persisted now
 -- REPLY breach what
 -- REPLY each admitted status campaign expires display
@@ -13,7 +13,7 @@
 -- REPLY each refused reason retry_ms
 -- REPLY each failed why
 local meta, journal, campaigns, holds = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local attempts0, attempts1, dedup0, dedup1 = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local attempts0, attempts1, dedup0, dedup1, queue, offers = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local epoch, seen, bound, purpose = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 local history, breach = open_history(meta, epoch, seen)
@@ -35,10 +35,10 @@ local function meet(list, who)
   end
 end
 for i = 5, #ARGV do
-  local item, at = {}, 7 + 2 * (i - 4)
-  item.id, item.mode, item.code, item.subject, item.address, item.email, item.proof, item.sealed =
-    string.match(ARGV[i], '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$')
-  item.code_bucket, item.subject_bucket = KEYS[at], KEYS[at + 1]
+  local item, at = {}, 8 + 3 * (i - 4)
+  item.id, item.mode, item.code, item.subject, item.address, item.email, item.entry, item.proof, item.sealed =
+    string.match(ARGV[i], '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$')
+  item.code_bucket, item.subject_bucket, item.entry_bucket = KEYS[at], KEYS[at + 1], KEYS[at + 2]
   items[i - 4] = item
   meet(people, 's' .. item.subject)
   if item.address ~= '' then
@@ -77,18 +77,65 @@ end
 local function campaign_of(number)
   local g = groups[number]
   if not g then
-    local v = redis.call('HMGET', campaigns, number, number .. 'u')
-    g = read_campaign(v[1], v[2])
+    local v = redis.call('HMGET', campaigns, number, number .. 'u', number .. 'p')
+    g = read_campaign(v[1], v[2], v[3])
     groups[number] = g
   end
   return g
 end
 
 local events, held_until, held_no_more = {}, {}, {}
+local entries, due = {}, {}
 
 local function use(c, campaign, n, held)
   c.used, c.held, c.dirty = c.used + n, c.held + held, true
   campaign.used, campaign.dirty = campaign.used + n, true
+end
+
+-- pace_left is how many more the campaign's pace lets in now; nil where it has
+-- none. Windows follow each other.
+local function pace_left(campaign)
+  if campaign.pace_n == 0 then
+    return nil
+  end
+  local window = math.floor(now / campaign.pace_ms)
+  local at, n = string.match(campaign.paced or '', '^(%d+);(%d+)$')
+  if tonumber(at) ~= window then
+    n = 0
+    campaign.paced = int(window) .. ';0'
+  end
+  return campaign.pace_n - tonumber(n), (window + 1) * campaign.pace_ms - now
+end
+
+local function count_pace(campaign)
+  if pace_left(campaign) then
+    campaign.paced = string.gsub(campaign.paced, '%d+$', function(n) return int(tonumber(n) + 1) end)
+  end
+end
+
+-- register takes the subject's entry off the waitlist. An offer is settled soon
+-- after, when both its code and its entry can be looked at.
+local function register(item, c)
+  local offered_to = string.match(c.recipient, '^~(.*)$')
+  if offered_to then
+    due[#due + 1] = offered_to
+  end
+  if history.arrivals == 0 or item.entry == '' then
+    return
+  end
+  local e = entries[item.entry]
+  if not e then
+    e = read_entry(redis.call('HGET', item.entry_bucket, item.entry) or nil)
+    e.bucket = item.entry_bucket
+    entries[item.entry] = e
+  end
+  if e.arrival and (e.status == '' or e.status == 'i') then
+    events[#events + 1] = table.concat({'entry', item.entry, entry_words[e.status], 'registered', 'redeem', e.code, '0', '', 'system', ''}, '\t')
+    if e.status == 'i' then
+      due[#due + 1] = item.entry
+    end
+    e.status, e.dirty = 'g', true
+  end
 end
 
 local function again(r, c, proven)
@@ -143,7 +190,7 @@ local function refusal(item, s, c)
   if c.issuer ~= '' and c.issuer == item.subject then
     return 'own_code'
   end
-  if c.recipient ~= '' and c.recipient ~= item.subject and c.recipient ~= item.email then
+  if c.recipient ~= '' and string.byte(c.recipient) ~= 126 and c.recipient ~= item.subject and c.recipient ~= item.email then
     return 'recipient_mismatch'
   end
   local in_campaign = 0
@@ -174,6 +221,10 @@ local function refusal(item, s, c)
   if uses_left(c, campaign) < 1 then
     return 'code_exhausted'
   end
+  local left, pause = pace_left(campaign)
+  if left and left < 1 then
+    return 'paced', pause
+  end
 end
 
 local hidden = {
@@ -203,6 +254,7 @@ local function decide(item)
     held_until[#held_until + 1] = made.id
   end
   use(c, campaign_of(c.campaign), 1, held)
+  count_pace(campaign_of(c.campaign))
   s.list[place or #s.list + 1] = made
   s.dirty = true
   if dedup and item.address ~= '' then
@@ -212,6 +264,9 @@ local function decide(item)
   local expires = none_if_zero(made.expires)
   events[#events + 1] = table.concat({'redeemed', item.id, status_words[made.status], item.code, c.campaign, item.subject,
     item.address, item.proof, expires, item.sealed}, '\t')
+  if item.mode ~= 'hold' then
+    register(item, c)
+  end
   return line('admitted', status_words[made.status], c.campaign, expires, c.display)
 end
 
@@ -237,7 +292,19 @@ if #events > 0 then
   for number, g in pairs(groups) do
     if g.dirty then
       redis.call('HSET', campaigns, number .. 'u', int(g.used))
+      if g.pace_n > 0 and g.paced then
+        redis.call('HSET', campaigns, number .. 'p', g.paced)
+      end
     end
+  end
+  for key, e in pairs(entries) do
+    if e.dirty then
+      redis.call('HSET', e.bucket, key, write_entry(e))
+      redis.call('ZREM', queue, key)
+    end
+  end
+  for _, key in ipairs(due) do
+    redis.call('ZADD', offers, '0', key)
   end
   if #held_no_more > 0 then
     redis.call('ZREM', holds, unpack(held_no_more))

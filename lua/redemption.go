@@ -19,7 +19,7 @@ var redemptionFind = declare("redemption_find", contract{
 })
 
 var redemptionSettle = declare("redemption_settle", contract{
-	keys:    "meta journal campaigns holds code_bucket subject_bucket",
+	keys:    "meta journal campaigns holds queue offers code_bucket subject_bucket entry_bucket",
 	args:    "epoch seen settlement id subject code actor note",
 	replies: []string{"settled seq version status campaign", "refused reason", "breach what"},
 })
@@ -62,16 +62,20 @@ func (s *Store) Settle(ctx context.Context, name string, id gateway.ID, settleme
 	defer l.flights.RUnlock()
 	code, subject := l.code(found.Code), l.located(id)
 	args := []any{string(settlement), id.Short(), found.SubjectKey, string(found.Code), url.QueryEscape(by.Name), url.QueryEscape(by.Note)}
-	r, err := s.call(ctx, l, redemptionSettle, []string{l.meta, l.journal, l.campaigns, l.holds, code, subject}, args...)
+	r, err := s.call(ctx, l, redemptionSettle, settleKeys(l, code, subject, found.SubjectKey), args...)
 	if err != nil {
 		return gateway.Redemption{}, err
 	}
 	if settlement != gateway.Expire {
-		l.witness.keep(s.persistedIn(l), testimony{position: r.number(1), id: id, codeKey: code, subjectKey: subject, settle: args})
+		l.witness.keep(s.persistedIn(l), testimony{position: r.number(1), id: id, codeKey: code, subjectKey: subject, entryKey: l.entry(found.SubjectKey), settle: args})
 	}
 	found.Replayed = gateway.Status(r.word(3)) == found.Status
 	found.Position, found.Status, found.ExpiresAt = s.note(l, r, 1), gateway.Status(r.word(3)), time.Time{}
 	return found, nil
+}
+
+func settleKeys(l *launch, code, subject, key string) []string {
+	return []string{l.meta, l.journal, l.campaigns, l.holds, l.queue, l.offers, code, subject, l.entry(key)}
 }
 
 // sweepAtOnce is how many holds a sweep of one launch ends at the most.
@@ -111,26 +115,4 @@ func (s *Store) SweepHolds(ctx context.Context, name string) (int, error) {
 		}
 	}
 	return ended, nil
-}
-
-// SweepEvery ends expired holds of all launches until the context is over.
-func (s *Store) SweepEvery(ctx context.Context, pause time.Duration) {
-	tick := time.NewTicker(pause)
-	defer tick.Stop()
-	for {
-		names, err := s.Launches(ctx)
-		if err != nil && ctx.Err() == nil {
-			s.log.Warn("expired holds could not be ended", "error", err)
-		}
-		for _, name := range names {
-			if _, err := s.SweepHolds(ctx, name); err != nil && ctx.Err() == nil && !errors.Is(err, gateway.Refuse(gateway.LaunchUnknown)) {
-				s.log.Warn("expired holds could not be ended", "launch", name, "error", err)
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
 }

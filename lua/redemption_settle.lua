@@ -1,13 +1,14 @@
 -- redemption_settle ends a hold (confirm, release, expire) or takes a committed
 -- redemption back (rollback).
 --
--- uses history records
--- KEYS meta journal campaigns holds code_bucket subject_bucket
+-- uses history records waitlist
+-- KEYS meta journal campaigns holds queue offers code_bucket subject_bucket entry_bucket
 -- ARGV epoch seen settlement id subject code actor note
 -- REPLY settled seq version status campaign
 -- REPLY refused reason
 -- REPLY breach what
-local meta, journal, campaigns, holds, code_bucket, subject_bucket = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local meta, journal, campaigns, holds, queue, offers = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local code_bucket, subject_bucket, entry_bucket = KEYS[7], KEYS[8], KEYS[9]
 local epoch, seen, settlement, id, subject, code, actor, note = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 
 local history, breach = open_history(meta, epoch, seen)
@@ -60,7 +61,31 @@ if to ~= 'c' then
 end
 r.status, r.expires = to, nil
 
-append(history, journal, {table.concat({'settled', id, status_words[from], status_words[to], settlement, code, r.campaign, subject, actor, note}, '\t')})
+-- Whoever is in now waits no more; a subject that is an e-mail address has the
+-- key of its entry.
+local events = {table.concat({'settled', id, status_words[from], status_words[to], settlement, code, r.campaign, subject, actor, note}, '\t')}
+local e
+if settlement == 'confirm' and history.arrivals > 0 then
+  e = read_entry(redis.call('HGET', entry_bucket, subject) or nil)
+  if e.arrival and (e.status == '' or e.status == 'i') then
+    events[2] = table.concat({'entry', subject, entry_words[e.status], 'registered', 'redeem', e.code, '0', '', 'system', ''}, '\t')
+  else
+    e = nil
+  end
+end
+append(history, journal, events)
+if e then
+  if e.status == 'i' then
+    redis.call('ZADD', offers, '0', subject)
+  end
+  e.status = 'g'
+  redis.call('HSET', entry_bucket, subject, write_entry(e))
+  redis.call('ZREM', queue, subject)
+end
+local offered_to = string.match(c.recipient, '^~(.*)$')
+if offered_to and to == 'c' then
+  redis.call('ZADD', offers, '0', offered_to)
+end
 redis.call('HSET', code_bucket, code, write_code(c))
 redis.call('HSET', subject_bucket, subject, write_subject(list))
 redis.call('HSET', campaigns, r.campaign .. 'u', int(used))

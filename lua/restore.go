@@ -36,9 +36,9 @@ type RestoreCount struct{ Campaigns, Codes, Redemptions int }
 func (s *Store) Restore(ctx context.Context, name string, epoch uint64) (*Restore, error) {
 	r := &Restore{store: s, keys: newKeys(name), epoch: epoch, template: map[uint32]gateway.Template{}}
 	k := r.keys
-	all := []string{k.meta, k.config, k.campaigns, k.holds, k.journal, k.attempts0, k.attempts1, k.dedup0, k.dedup1}
+	all := []string{k.meta, k.config, k.campaigns, k.holds, k.journal, k.attempts0, k.attempts1, k.dedup0, k.dedup1, k.queue, k.offers, k.releases, k.joins0, k.joins1}
 	for bucket := range 1 << 16 {
-		all = append(all, k.codePrefix+hex16(uint16(bucket)), k.subjectPrefix+hex16(uint16(bucket)))
+		all = append(all, k.codePrefix+hex16(uint16(bucket)), k.subjectPrefix+hex16(uint16(bucket)), k.entryPrefix+hex16(uint16(bucket)))
 	}
 	// meta is the first key: with it the launch stops being served.
 	return r, r.pipeline(ctx, func(p redis.Pipeliner) {
@@ -215,7 +215,7 @@ func (r *Restore) Finish(ctx context.Context) error {
 	}
 	return r.pipeline(ctx, func(p redis.Pipeliner) {
 		p.HSet(ctx, r.keys.meta, "epoch", r.epoch, "seq", r.head.Seq, "version", r.head.Version+1,
-			"persisted", r.head.Seq, "bytes", r.head.Bytes, "persisted_bytes", r.head.Bytes, "rules", rules(r.policy, r.head.Open), "ahead", r.head.Ahead.Milliseconds())
+			"persisted", r.head.Seq, "bytes", r.head.Bytes, "persisted_bytes", r.head.Bytes, "rules", rules(r.policy, r.head.Open), "waitlist", waitlistRules(&r.policy.Waitlist), "arrivals", r.head.Arrivals, "ahead", r.head.Ahead.Milliseconds())
 	})
 }
 

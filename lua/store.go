@@ -73,6 +73,7 @@ type launch struct {
 	redeem   group[redeemCall]
 	validate group[validateCall]
 	open     group[openCall]
+	join     group[joinCall]
 
 	epoch    atomic.Uint64          // 0: not admitted
 	seen     atomic.Uint64          // highest position that a script has answered

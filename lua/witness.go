@@ -23,7 +23,9 @@ type testimony struct {
 	id                  gateway.ID
 	item                string // of a redemption, as the script took it
 	codeKey, subjectKey string
+	entryKey            string
 	settle              []any // arguments of redemption_settle behind epoch and seen
+	join                bool  // a join: codeKey and subjectKey are the buckets of entry and referrer
 }
 
 // witnessMost is how many answers are kept: at 50,000 redemptions a second,
@@ -102,13 +104,16 @@ func (s *Store) reassert(ctx context.Context, l *launch, a Admission) (err error
 	defer func() { l.witness.put(list) }() // what an error left over
 	for len(list) > 0 {
 		n := 0
-		for n < len(list) && n < s.options.Batch && list[n].settle == nil {
+		for n < len(list) && n < s.options.Batch && list[n].settle == nil && list[n].join == list[0].join {
 			n++
 		}
-		if n == 0 {
+		switch {
+		case n == 0:
 			n = 1
 			err = s.resettle(ctx, l, a.Epoch, list[0])
-		} else {
+		case list[0].join:
+			err = s.rejoin(ctx, l, a.Epoch, list[:n])
+		default:
 			err = s.reredeem(ctx, l, a.Epoch, list[:n])
 		}
 		if err != nil {
@@ -123,7 +128,7 @@ func (s *Store) reredeem(ctx context.Context, l *launch, epoch uint64, list []te
 	keys := redeemKeys(l, len(list))
 	args := []any{epoch, 0, s.options.JournalBytes, "assert"}
 	for _, t := range list {
-		keys, args = append(keys, t.codeKey, t.subjectKey), append(args, t.item)
+		keys, args = append(keys, t.codeKey, t.subjectKey, t.entryKey), append(args, t.item)
 	}
 	r, err := s.send(ctx, redeemScript, s.introduce(l), keys, args)
 	if err != nil {
@@ -147,7 +152,7 @@ func (s *Store) reredeem(ctx context.Context, l *launch, epoch uint64, list []te
 }
 
 func (s *Store) resettle(ctx context.Context, l *launch, epoch uint64, t testimony) error {
-	keys := []string{l.meta, l.journal, l.campaigns, l.holds, t.codeKey, t.subjectKey}
+	keys := []string{l.meta, l.journal, l.campaigns, l.holds, l.queue, l.offers, t.codeKey, t.subjectKey, t.entryKey}
 	r, err := s.send(ctx, redemptionSettle, s.introduce(l), keys, append([]any{epoch, 0}, t.settle...))
 	if err != nil {
 		return err

@@ -28,6 +28,17 @@ type Store interface {
 	Redemption(context.Context, string, gateway.ID) (gateway.Redemption, error)
 	Settle(context.Context, string, gateway.ID, gateway.Settlement, gateway.Actor) (gateway.Redemption, error)
 	SweepHolds(context.Context, string) (int, error)
+	Join(context.Context, string, *gateway.Join) (gateway.Joined, error)
+	Entry(context.Context, string, string) (gateway.Entry, error)
+	ChangeEntry(context.Context, string, gateway.ChangeEntry) (gateway.Entry, error)
+	SweepOffers(context.Context, string) (int, error)
+	PutRelease(context.Context, string, gateway.Cohort, int, gateway.Actor) (gateway.Cohort, error)
+	Release(context.Context, string, string) (gateway.Cohort, error)
+	Releases(context.Context, string) ([]gateway.Cohort, gateway.Schedule, error)
+	SetSchedule(context.Context, string, bool, gateway.Actor) error
+	Front(context.Context, string, int) ([]string, error)
+	WalkQueue(context.Context, string, func(string, uint64)) error
+	Offer(context.Context, string, string, *gateway.Campaign, []gateway.Offered) (int, int, error)
 	Position(context.Context, string) (gateway.Position, error)
 	SetClock(context.Context, string, time.Duration, gateway.Actor) (*gateway.Launch, error)
 	Now(context.Context, string) (time.Time, error)
@@ -55,6 +66,17 @@ func Exercise(t *testing.T, open func(t *testing.T) Store) {
 		{"change codes", changeCodes},
 		{"address dedup", addressDedup},
 		{"idempotency keys", proofs},
+		{"pace", pace},
+		{"joins", joins},
+		{"limits of joins", joinLimits},
+		{"boosts", boosts},
+		{"confirmed addresses", confirms},
+		{"releases", releases},
+		{"offers", offers},
+		{"unbound offers", unboundOffers},
+		{"lottery", lottery},
+		{"schedule", schedule},
+		{"race of releases", raceOfReleases},
 		{"race for uses", race},
 		{"race of one request", raceOne},
 	} {

@@ -25,6 +25,12 @@ type modelLaunch struct {
 	redemptions []*modelRedemption
 	failures    []failure
 	addresses   map[string]seenFrom
+	paced       map[uint32][]time.Time // uses, by campaign
+	entries     map[string]*modelEntry
+	joins       []failure
+	arrivals    uint64
+	releases    map[string]*gateway.Cohort
+	schedule    gateway.Schedule
 }
 
 type modelCode struct {
@@ -103,6 +109,7 @@ func (m *Model) CreateLaunch(_ context.Context, p gateway.Policy, _ gateway.Acto
 	l := &modelLaunch{
 		launch:   gateway.Launch{Name: p.Launch, Version: 1, Open: true, Policy: p},
 		position: 1, codes: map[gateway.Code]*modelCode{}, used: map[uint32]int{}, addresses: map[string]seenFrom{},
+		paced: map[uint32][]time.Time{}, entries: map[string]*modelEntry{}, releases: map[string]*gateway.Cohort{},
 	}
 	m.launches[p.Launch] = l
 	return l.snapshot(), nil

@@ -108,6 +108,10 @@ func (m *Model) Redeem(_ context.Context, name string, r *gateway.Redeem) (gatew
 	}
 	c.used++
 	l.used[c.campaign]++
+	l.paced[c.campaign] = append(l.paced[c.campaign], m.now)
+	if r.Mode == gateway.Commit {
+		l.register(r.Email)
+	}
 	if from != "" {
 		l.addresses[from] = seenFrom{r.Subject, m.now}
 	}
@@ -179,7 +183,21 @@ func (m *Model) refusal(l *modelLaunch, r *gateway.Redeem, c *modelCode, from st
 			return gateway.AddressAlreadyRedeemed, until.Sub(m.now)
 		}
 	}
-	return l.usesRefusal(c), 0
+	if why := l.usesRefusal(c); why != "" {
+		return why, 0
+	}
+	if pace := time.Duration(campaign.Pace.Window).Milliseconds(); pace > 0 {
+		begin, n := time.UnixMilli(m.now.UnixMilli()/pace*pace), 0
+		for _, at := range l.paced[c.campaign] {
+			if !at.Before(begin) {
+				n++
+			}
+		}
+		if n >= campaign.Pace.Count {
+			return gateway.Paced, begin.Add(time.Duration(campaign.Pace.Window)).Sub(m.now)
+		}
+	}
+	return "", 0
 }
 
 // Validate says whether a code could be redeemed.
@@ -299,6 +317,9 @@ func (m *Model) Settle(_ context.Context, name string, id gateway.ID, s gateway.
 		return gateway.Redemption{}, gateway.Refuse(gateway.Conflict)
 	}
 	m.end(l, r, to)
+	if s == gateway.Confirm {
+		l.register(r.Subject)
+	}
 	return r.Redemption, nil
 }
 

@@ -27,7 +27,7 @@ end
 -- server with another epoch, or with a shorter history than the gateway has
 -- seen, must not decide anything.
 local function open_history(meta, epoch, seen)
-  local m = redis.call('HMGET', meta, 'epoch', 'seq', 'version', 'persisted', 'bytes', 'persisted_bytes', 'rules', 'ahead')
+  local m = redis.call('HMGET', meta, 'epoch', 'seq', 'version', 'persisted', 'bytes', 'persisted_bytes', 'rules', 'ahead', 'arrivals', 'waitlist')
   if m[1] ~= epoch then
     return nil, answer('breach', 'epoch')
   end
@@ -46,6 +46,8 @@ local function open_history(meta, epoch, seen)
     backlog = tonumber(m[5]) - tonumber(m[6]),
     rules = m[7],
     ahead = ahead,
+    arrivals = tonumber(m[9]) or 0,
+    waitlist = m[10],
     now = clock() + ahead,
   }
 end

@@ -45,10 +45,11 @@ local function write_code(c)
     none_if_zero(c.max), none_if_zero(c.expires), c.recipient, c.issuer, c.display)
 end
 
--- a campaign's rules: max;starts;ends;state;cap;per_subject;once
+-- a campaign's rules: max;starts;ends;state;cap;per_subject;once;pace_n;pace_ms
 -- state is 'a', 'p' (paused) or 'r' (revoked); once is '1' where the policy's
--- once_per_launch speaks of it. used is kept beside, under <number>u.
-local function read_campaign(packed, used)
+-- once_per_launch speaks of it. used is kept beside, under <number>u; under
+-- <number>p stands the window of the pace and how many were used in it.
+local function read_campaign(packed, used, paced)
   local w = words(packed)
   return {
     max = tonumber(w[1]),
@@ -59,6 +60,9 @@ local function read_campaign(packed, used)
     per_subject = tonumber(w[6]),
     once = w[7] == '1',
     used = tonumber(used) or 0,
+    pace_n = tonumber(w[8]) or 0,
+    pace_ms = tonumber(w[9]) or 0,
+    paced = paced or nil,
   }
 end
 

@@ -1,0 +1,156 @@
+package lua
+
+import (
+	"context"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"admitone/gateway"
+)
+
+var waitlistJoin = declare("waitlist_join", contract{
+	keys:     "meta journal queue joins0 joins1",
+	eachKeys: "entry_bucket referrer_bucket",
+	args:     "epoch seen bound purpose",
+	eachArgs: "key address proof referrer source points sealed",
+	replies: []string{
+		"decided seq version persisted now",
+		"breach what",
+		"each joined priority referred position total",
+		"each known status priority proven position total",
+		"each refused reason retry_ms",
+		"each failed why",
+	},
+})
+
+// joinCall is one join on its way through a batch.
+type joinCall struct {
+	item                  string
+	entryKey, referrerKey string
+	answer                gateway.Joined
+	err                   error
+	done                  chan struct{} // cap 1
+}
+
+var joinCalls = sync.Pool{New: func() any { return &joinCall{done: make(chan struct{}, 1)} }}
+
+// Join takes a place on the waitlist, together with whoever else joins at the
+// same moment. An address that is on it already is told so. The reasons of its
+// errors are waitlist_closed, launch_closed, joins_exceeded, overloaded,
+// not_admitted, or unavailable if Redis' answer was lost.
+func (s *Store) Join(ctx context.Context, name string, j *gateway.Join) (gateway.Joined, error) {
+	l, err := s.launch(ctx, name)
+	if err != nil {
+		return gateway.Joined{}, err
+	}
+	c := joinCalls.Get().(*joinCall)
+	defer joinCalls.Put(c)
+	key := s.keyring.Subject(name, j.Email)
+	c.entryKey, c.referrerKey = l.entry(key), l.entry(j.Referrer)
+	c.item = s.joinItem(name, key, j)
+	if l.witness.full(s.persistedIn(l)) || !l.join.add(c) {
+		s.metrics.turnedAway.WithLabelValues("join").Inc()
+		return gateway.Joined{}, &gateway.Error{Reason: gateway.Overloaded, RetryAfter: time.Second}
+	}
+	<-c.done
+	answer, err := c.answer, c.err
+	answer.Key = key
+	return answer, err
+}
+
+// joinItem packs a join into one script argument. What people typed travels
+// sealed or escaped.
+func (s *Store) joinItem(name, key string, j *gateway.Join) string {
+	address, proof := "", ""
+	if j.Address.IsValid() {
+		address = s.keyring.Address(name, j.Address)
+	}
+	if j.Proof != "" {
+		proof = s.keyring.Subject(name, "proof\x00"+j.Proof)[:8]
+	}
+	sealed := s.sealPerson(name, gateway.Person{Subject: j.Email, Email: j.Email, Name: j.Name, Source: j.Source})
+	return strings.Join([]string{key, address, proof, j.Referrer, url.QueryEscape(j.Source), strconv.Itoa(j.Points), string(sealed)}, "\t")
+}
+
+func joinKeys(l *launch, items int) []string {
+	return append(make([]string, 0, 5+2*items), l.meta, l.journal, l.queue, l.joins0, l.joins1)
+}
+
+// joinBytes is the part of the journal's bound that joins may fill: they are
+// refused before redemptions are.
+func (s *Store) joinBytes() uint64 { return s.options.JournalBytes / 2 }
+
+func (s *Store) runJoin(l *launch, batch []*joinCall) {
+	s.metrics.batch.WithLabelValues("join").Observe(float64(len(batch)))
+	l.flights.RLock()
+	defer l.flights.RUnlock()
+	epoch := l.epoch.Load()
+	keys, args := joinKeys(l, len(batch)), []any{epoch, l.seen.Load(), s.joinBytes(), "decide"}
+	for _, c := range batch {
+		keys, args = append(keys, c.entryKey, c.referrerKey), append(args, c.item)
+	}
+	r, position, err := s.sendBatch(l, waitlistJoin, epoch, keys, args, len(batch))
+	made := make([]testimony, 0, len(batch))
+	for i, c := range batch {
+		if err != nil {
+			c.answer, c.err = gateway.Joined{}, err
+			continue
+		}
+		c.answer, c.err = s.readJoined(l, r.word(batchHead+i))
+		c.answer.Epoch, c.answer.Position = epoch, position
+		if c.err == nil {
+			made = append(made, testimony{position: position, item: c.item, codeKey: c.entryKey, subjectKey: c.referrerKey, join: true})
+		}
+	}
+	l.witness.keep(s.persistedIn(l), made...) // before anybody is answered
+	for _, c := range batch {
+		c.done <- struct{}{}
+	}
+}
+
+func (s *Store) readJoined(l *launch, answer string) (gateway.Joined, error) {
+	w := strings.Split(answer, "\t")
+	number := func(i int) int { n, _ := strconv.Atoi(w[i]); return n }
+	switch {
+	case w[0] == "joined" && len(w) == 5:
+		return gateway.Joined{
+			Status: gateway.EntryWaiting, Proven: true, Priority: number(1), Referred: w[2] == "1", Place: number(3), Total: number(4),
+		}, nil
+	case w[0] == "known" && len(w) == 6:
+		return gateway.Joined{
+			Status: gateway.EntryStatus(w[1]), Known: true, Priority: number(2), Proven: w[3] == "1", Place: number(4), Total: number(5),
+		}, nil
+	case w[0] == "refused" && len(w) == 3:
+		return gateway.Joined{}, refusal(w[1], retry(w[2]))
+	}
+	return gateway.Joined{}, s.malformed(l, answer)
+}
+
+// rejoin tells a Redis again who joined. Who is on the list keeps the place.
+func (s *Store) rejoin(ctx context.Context, l *launch, epoch uint64, list []testimony) error {
+	keys, args := joinKeys(l, len(list)), []any{epoch, 0, s.options.JournalBytes, "assert"}
+	for _, t := range list {
+		keys, args = append(keys, t.codeKey, t.subjectKey), append(args, t.item)
+	}
+	r, err := s.send(ctx, waitlistJoin, s.introduce(l), keys, args)
+	if err != nil {
+		return err
+	}
+	if r.word(0) == "breach" || len(r) != batchHead+len(list) {
+		return notAdmitted()
+	}
+	for i, t := range list {
+		if _, err := s.readJoined(l, r.word(batchHead+i)); err != nil {
+			s.metrics.unkept.Inc()
+			s.log.Error("an answered join could not be kept", "launch", l.name, "error", err)
+			continue
+		}
+		t.position = r.number(1)
+		l.witness.keep(none, t)
+	}
+	l.saw(r.number(1))
+	return nil
+}
