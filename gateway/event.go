@@ -179,7 +179,7 @@ type OfferMade struct {
 	Release   string
 	Key       string
 	Code      Code
-	Display   string // "" when the campaign's template renders it
+	Display   string // as it is written to people
 	Campaign  uint32
 	ExpiresAt time.Time
 	Recipient string // key of whom the code is for; after "~" it is not bound

@@ -56,6 +56,24 @@ type StoredRedemption struct {
 	ExpiresAt time.Time
 }
 
+// StoredEntry is an entry of the waitlist.
+type StoredEntry struct {
+	Entry
+	Proof   string
+	Packed  string // boosts, as the scripts write them
+	Counted bool   // the referral
+	Address string // key
+	Code    Code   // of its last offer, whatever became of it
+	Ends    time.Time
+}
+
+// StoredQueue is the waitlist's schedule and what was joined.
+type StoredQueue struct {
+	Scheduled bool // the schedule was ever started or paused
+	Schedule
+	Releases []Cohort
+}
+
 // StoredFailure is a failed attempt that still counts.
 type StoredFailure struct {
 	Subject string // key

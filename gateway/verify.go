@@ -8,6 +8,7 @@ type VerifyReport struct {
 	Campaigns   int          `json:"campaigns"`
 	Codes       int          `json:"codes"`
 	Redemptions int          `json:"redemptions"`
+	Entries     int          `json:"entries"`
 	Moving      int          `json:"moving"`                // changed too often to be compared; not differences
 	Drift       int          `json:"drift"`                 // differences in all
 	Differences []Difference `json:"differences,omitempty"` // the first 100 of them
@@ -15,7 +16,7 @@ type VerifyReport struct {
 
 // Difference is one thing that the two stores do not agree on.
 type Difference struct {
-	Kind     string `json:"kind"` // campaign, code, redemption or position
+	Kind     string `json:"kind"` // campaign, code, redemption, entry, place, release or position
 	Key      string `json:"key"`
 	Redis    string `json:"redis"`
 	Postgres string `json:"postgres"`

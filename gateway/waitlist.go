@@ -179,7 +179,7 @@ const MaxRelease = 1_000_000
 type Offered struct {
 	Key       string
 	Code      Code
-	Display   string // as its campaign writes it
+	Display   string // as it is written; "" as its campaign's template does
 	Recipient bool   // the code is bound to the entry's address
 }
 

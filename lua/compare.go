@@ -3,6 +3,8 @@ package lua
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,6 +24,7 @@ type Compare struct {
 
 	Position uint64 // of the ledger's reading
 	Counted  RestoreCount
+	Waiting  int // of the entries counted
 	Suspects []Suspect
 }
 
@@ -30,6 +33,7 @@ type Suspect struct {
 	gateway.Difference
 	Code       gateway.Code // of a code
 	Redemption gateway.ID   // of a redemption
+	Entry      string       // key of an entry
 	Moving     bool
 	key, field string // where Redis holds it
 }
@@ -48,13 +52,18 @@ func (s *Store) Compare(ctx context.Context, name string, earlier []Suspect) (*C
 	return c, err
 }
 
-// read gets so many hash fields; "" for one that is not there.
+// read gets so many hash fields, or scores of the line; "" for one that is not
+// there.
 func (c *Compare) read(ctx context.Context, n int, where func(int) (key, field string)) ([]string, error) {
-	answers := make([]*redis.StringCmd, n)
+	answers := make([]redis.Cmder, n)
 	_, err := c.store.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i := range n {
 			key, field := where(i)
-			answers[i] = p.HGet(ctx, key, field)
+			if key == c.keys.queue {
+				answers[i] = p.ZScore(ctx, key, field)
+			} else {
+				answers[i] = p.HGet(ctx, key, field)
+			}
 		}
 		return nil
 	})
@@ -63,7 +72,14 @@ func (c *Compare) read(ctx context.Context, n int, where func(int) (key, field s
 	}
 	values := make([]string, n)
 	for i, a := range answers {
-		values[i] = a.Val()
+		switch a := a.(type) {
+		case *redis.StringCmd:
+			values[i] = a.Val()
+		case *redis.FloatCmd:
+			if a.Err() == nil {
+				values[i] = strconv.FormatFloat(a.Val(), 'f', -1, 64)
+			}
+		}
 	}
 	return values, nil
 }
@@ -147,32 +163,82 @@ func (c *Compare) Redemptions(ctx context.Context, list []gateway.StoredRedempti
 	return nil
 }
 
+// Queue compares the releases and the schedule.
+func (c *Compare) Queue(ctx context.Context, q gateway.StoredQueue) error {
+	want := storedQueue(q)
+	ids := slices.Sorted(maps.Keys(want))
+	values, err := c.read(ctx, len(ids), func(i int) (string, string) { return c.keys.releases, ids[i] })
+	if err != nil {
+		return err
+	}
+	for i, inRedis := range values {
+		if inPostgres := want[ids[i]]; strings.TrimRight(inRedis, ";") != strings.TrimRight(inPostgres, ";") {
+			c.suspect("release", ids[i], c.keys.releases, ids[i], inRedis, inPostgres)
+		}
+	}
+	return nil
+}
+
+// Entries compares entries and their places in the line.
+func (c *Compare) Entries(ctx context.Context, list []gateway.StoredEntry) error {
+	c.Counted.Entries += len(list)
+	values, err := c.read(ctx, 2*len(list), func(i int) (string, string) {
+		if key := list[i/2].Key; i%2 == 0 {
+			return c.keys.entry(key), key
+		}
+		return c.keys.queue, list[i/2].Key
+	})
+	if err != nil {
+		return err
+	}
+	for i, e := range list {
+		if inRedis, inPostgres := values[2*i], storedEntry(e); inRedis != inPostgres {
+			c.suspect("entry", e.Key, c.keys.entry(e.Key), e.Key, inRedis, inPostgres).Entry = e.Key
+		}
+		place := ""
+		if e.Status == gateway.EntryWaiting {
+			c.Waiting++
+			place = strconv.FormatUint(gateway.Score(e.Priority, e.Arrival), 10)
+		}
+		if inRedis := values[2*i+1]; inRedis != place {
+			c.suspect("place", e.Key, c.keys.queue, e.Key, inRedis, place).Entry = e.Key
+		}
+	}
+	return nil
+}
+
 // Failures are counters that pass by themselves: they are not compared.
 func (c *Compare) Failures(context.Context, []gateway.StoredFailure) error { return nil }
 
-// Count is how many codes and redemptions Redis holds, all buckets together.
-func (c *Compare) Count(ctx context.Context) (codes, redemptions int, err error) {
+// Count is how much Redis holds, all buckets together.
+func (c *Compare) Count(ctx context.Context) (n RestoreCount, waiting int, err error) {
 	const step = 4096
 	for first := 0; first < 1<<16; first += step {
-		var lengths [step]*redis.IntCmd
+		var lengths, entries [step]*redis.IntCmd
 		var records [step]*redis.StringSliceCmd
 		_, err := c.store.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
 			for i := range step {
 				bucket := hex16(uint16(first + i))
 				lengths[i] = p.HLen(ctx, c.keys.codePrefix+bucket)
+				entries[i] = p.HLen(ctx, c.keys.entryPrefix+bucket)
 				records[i] = p.HVals(ctx, c.keys.subjectPrefix+bucket)
 			}
 			return nil
 		})
 		if err != nil {
-			return 0, 0, fmt.Errorf("lua: compare: %w", err)
+			return n, 0, fmt.Errorf("lua: compare: %w", err)
 		}
 		for i := range step {
-			codes += int(lengths[i].Val())
+			n.Codes += int(lengths[i].Val())
+			n.Entries += int(entries[i].Val())
 			for _, r := range records[i].Val() {
-				redemptions += strings.Count(r, ",") + 1
+				n.Redemptions += strings.Count(r, ",") + 1
 			}
 		}
 	}
-	return codes, redemptions, nil
+	total, err := c.store.redis.ZCard(ctx, c.keys.queue).Result()
+	if err != nil {
+		return n, 0, fmt.Errorf("lua: compare: %w", err)
+	}
+	return n, int(total), nil
 }

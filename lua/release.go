@@ -28,7 +28,7 @@ var releaseStep = declare("release_step", contract{
 	keys:     "meta journal queue offers releases",
 	eachKeys: "entry_bucket code_bucket",
 	args:     "epoch seen release campaign expires_ms",
-	eachArgs: "key code display recipient",
+	eachArgs: "key code display written recipient",
 	replies:  []string{"stepped seq version made left", "refused reason", "breach what"},
 })
 
@@ -183,7 +183,11 @@ func (s *Store) Offer(ctx context.Context, name, release string, campaign *gatew
 	keys := append(make([]string, 0, 5+2*len(list)), l.meta, l.journal, l.queue, l.offers, l.releases)
 	args := append(make([]any, 0, 3+len(list)), release, strconv.FormatUint(uint64(campaign.Number), 10), ms(campaign.Expires))
 	for _, o := range list {
-		display, recipient := o.Display, "~"+o.Key
+		written, recipient := o.Display, "~"+o.Key
+		if written == "" {
+			written = template.Display(o.Code)
+		}
+		display := written
 		if display == template.Display(o.Code) {
 			display = ""
 		}
@@ -191,7 +195,7 @@ func (s *Store) Offer(ctx context.Context, name, release string, campaign *gatew
 			recipient = o.Key
 		}
 		keys = append(keys, l.entry(o.Key), l.code(o.Code))
-		args = append(args, strings.Join([]string{o.Key, string(o.Code), display, recipient}, "\t"))
+		args = append(args, strings.Join([]string{o.Key, string(o.Code), display, written, recipient}, "\t"))
 	}
 	r, err := s.call(ctx, l, releaseStep, keys, args...)
 	if err != nil {

@@ -6,7 +6,7 @@
 -- KEYS meta journal queue offers releases
 -- KEYS each entry_bucket code_bucket
 -- ARGV epoch seen release campaign expires_ms
--- ARGV each key code display recipient
+-- ARGV each key code display written recipient
 -- REPLY stepped seq version made left
 -- REPLY refused reason
 -- REPLY breach what
@@ -30,7 +30,7 @@ local left = r.state == 'o' and r.count - r.done or 0
 local items, by_key, order = {}, {}, {}
 for i = 6, #ARGV do
   local item, at = {}, 4 + 2 * (i - 5)
-  item.key, item.code, item.display, item.recipient = string.match(ARGV[i], '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$')
+  item.key, item.code, item.display, item.written, item.recipient = string.match(ARGV[i], '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$')
   item.entry_bucket, item.code_bucket = KEYS[at], KEYS[at + 1]
   items[#items + 1], by_key[item.key] = item, item
 end
@@ -67,7 +67,7 @@ for _, item in ipairs(order) do
   gone[#gone + 1] = item.key
   due[#due + 1] = int(expires)
   due[#due + 1] = item.key
-  events[#events + 1] = table.concat({'offered', release, item.key, item.code, item.display, campaign, int(expires), item.recipient}, '\t')
+  events[#events + 1] = table.concat({'offered', release, item.key, item.code, item.written, campaign, int(expires), item.recipient}, '\t')
 end
 r.done, left = r.done + #made, left - #made
 -- A release ends when its count is reached, or when nobody is left to let in.

@@ -26,15 +26,19 @@ type Restore struct {
 	subject  string // whose redemptions came last
 	record   string // and what they pack to
 	Counted  RestoreCount
+	paces    map[uint32]gateway.Rate // of campaigns
+	paced    map[uint32]int          // uses in the present window
+	joins    [2]map[string][]string  // times of joins by address, of the two turns
 }
 
 // RestoreCount is how many rows a restore wrote or a comparison read.
-type RestoreCount struct{ Campaigns, Codes, Redemptions int }
+type RestoreCount struct{ Campaigns, Codes, Redemptions, Entries int }
 
 // Restore empties the launch in Redis and returns what writes it anew, in an
 // epoch of its own.
 func (s *Store) Restore(ctx context.Context, name string, epoch uint64) (*Restore, error) {
-	r := &Restore{store: s, keys: newKeys(name), epoch: epoch, template: map[uint32]gateway.Template{}}
+	r := &Restore{store: s, keys: newKeys(name), epoch: epoch, template: map[uint32]gateway.Template{}, paces: map[uint32]gateway.Rate{}, paced: map[uint32]int{}}
+	r.joins = [2]map[string][]string{{}, {}}
 	k := r.keys
 	all := []string{k.meta, k.config, k.campaigns, k.holds, k.journal, k.attempts0, k.attempts1, k.dedup0, k.dedup1, k.queue, k.offers, k.releases, k.joins0, k.joins1}
 	for bucket := range 1 << 16 {
@@ -83,6 +87,7 @@ func (r *Restore) Campaigns(ctx context.Context, list []gateway.StoredCampaign) 
 			if t, err := gateway.ParseTemplate(c.Format); err == nil {
 				r.template[c.Number] = t
 			}
+			r.paces[c.Number] = c.Pace
 			n := strconv.FormatUint(uint64(c.Number), 10)
 			p.HSet(ctx, r.keys.campaigns, n, campaignRules(&c.Campaign), n+"u", c.Used, "#", r.Counted.Campaigns)
 			p.HSet(ctx, r.keys.config, "campaign:"+n, document, "name:"+c.Name, n, "named:"+n, c.Name)
@@ -142,6 +147,9 @@ func (r *Restore) Redemptions(ctx context.Context, list []gateway.StoredRedempti
 			if m.Status == gateway.Held {
 				p.ZAdd(ctx, r.keys.holds, redis.Z{Score: float64(m.ExpiresAt.UnixMilli()), Member: m.ID.Short()})
 			}
+			if pace := ms(r.paces[m.Campaign].Window); pace > 0 && m.At.UnixMilli()/pace == now.UnixMilli()/pace {
+				r.paced[m.Campaign]++
+			}
 			if dedups && m.Address != "" && now.Sub(m.At) < window {
 				turn := m.At.UnixMilli() / window.Milliseconds()
 				key := [2]string{r.keys.dedup0, r.keys.dedup1}[turn%2]
@@ -157,6 +165,83 @@ func storedRedemption(m gateway.StoredRedemption) string {
 		m.ID.Short(), statusLetters[m.Status], string(m.Code), strconv.FormatUint(uint64(m.Campaign), 10), unixMillis(m.ExpiresAt), m.Proof,
 	}, ";")
 	return strings.TrimRight(entry, ";")
+}
+
+// Queue writes the schedule and the releases.
+func (r *Restore) Queue(ctx context.Context, q gateway.StoredQueue) error {
+	fields := storedQueue(q)
+	if len(fields) == 0 {
+		return nil
+	}
+	return r.pipeline(ctx, func(p redis.Pipeliner) { p.HSet(ctx, r.keys.releases, fields) })
+}
+
+// storedQueue are the fields of the releases' hash.
+func storedQueue(q gateway.StoredQueue) map[string]string {
+	fields := map[string]string{}
+	for _, c := range q.Releases {
+		fields[c.ID] = storedRelease(c)
+	}
+	if q.Made > 0 {
+		fields["#scheduled"] = strconv.Itoa(q.Made)
+	}
+	if q.Scheduled {
+		state := "off;"
+		if q.Running {
+			state = "on;"
+		}
+		fields["#schedule"] = state + unixMillis(q.Since)
+	}
+	return fields
+}
+
+// Entries writes entries, their places in the line, and their offers.
+func (r *Restore) Entries(ctx context.Context, list []gateway.StoredEntry) error {
+	r.Counted.Entries += len(list)
+	now, err := r.store.redisTime(ctx)
+	if err != nil {
+		return err
+	}
+	now = now.Add(r.head.Ahead)
+	window := ms(r.policy.Waitlist.Limits.PerAddress.Window)
+	return r.pipeline(ctx, func(p redis.Pipeliner) {
+		for _, e := range list {
+			if at := e.JoinedAt.UnixMilli(); window > 0 && e.Address != "" && at/window >= now.UnixMilli()/window-1 {
+				turn := r.joins[at/window%2]
+				turn[e.Address] = append(turn[e.Address], strconv.FormatInt(at, 10))
+			}
+			p.HSet(ctx, r.keys.entry(e.Key), e.Key, storedEntry(e))
+			switch {
+			case e.Status == gateway.EntryWaiting:
+				p.ZAdd(ctx, r.keys.queue, redis.Z{Score: float64(gateway.Score(e.Priority, e.Arrival)), Member: e.Key})
+			case e.Code != "" && (e.Status == gateway.EntryInvited || e.Status == gateway.EntryRegistered):
+				// Looked at soon: its code may have been used meanwhile.
+				p.ZAdd(ctx, r.keys.offers, redis.Z{Member: e.Key})
+			}
+		}
+	})
+}
+
+// storedEntry packs an entry; lib/waitlist.lua reads it.
+func storedEntry(e gateway.StoredEntry) string {
+	status := map[gateway.EntryStatus]string{
+		gateway.EntryInvited: "i", gateway.EntryRegistered: "g", gateway.EntryDeclined: "d", gateway.EntryExpired: "x", gateway.EntryLeft: "l",
+	}[e.Status]
+	flags, priority := "", ""
+	if e.Counted {
+		flags = "c"
+	}
+	if e.Unconfirmed {
+		flags += "u"
+	}
+	if e.Priority != 0 {
+		priority = strconv.Itoa(e.Priority)
+	}
+	record := strings.Join([]string{
+		strconv.FormatUint(e.Arrival, 10), priority, status, strconv.FormatInt(e.JoinedAt.Unix(), 10), e.Proof, e.Referrer, flags,
+		positive(int64(e.Referrals)), e.Packed, string(e.Code), unixMillis(e.Ends), e.Release,
+	}, ";")
+	return strings.TrimRight(record, ";")
 }
 
 // Failures writes the failed attempts that still count. They come in order.
@@ -206,7 +291,31 @@ func (r *Restore) Finish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	now, err := r.store.redisTime(ctx)
+	if err != nil {
+		return err
+	}
+	now = now.Add(r.head.Ahead)
 	err = r.pipeline(ctx, func(p redis.Pipeliner) {
+		for number, n := range r.paced {
+			window := now.UnixMilli() / ms(r.paces[number].Window)
+			p.HSet(ctx, r.keys.campaigns, strconv.FormatUint(uint64(number), 10)+"p", fmt.Sprintf("%d;%d", window, n))
+		}
+		window := ms(r.policy.Waitlist.Limits.PerAddress.Window)
+		for half, key := range []string{r.keys.joins0, r.keys.joins1} {
+			if len(r.joins[half]) == 0 {
+				continue
+			}
+			turn := now.UnixMilli() / window
+			if turn%2 != int64(half) {
+				turn--
+			}
+			p.HSet(ctx, key, "#", turn)
+			for address, times := range r.joins[half] {
+				p.HSet(ctx, key, address, strings.Join(times, ","))
+			}
+			p.PExpire(ctx, key, time.Duration(2*window)*time.Millisecond)
+		}
 		p.SAdd(ctx, launchesKey, r.head.Name)
 		p.HSet(ctx, r.keys.config, "policy", policy, "open", flag(r.head.Open), "ahead", r.head.Ahead.Milliseconds())
 	})

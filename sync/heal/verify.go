@@ -76,6 +76,9 @@ func (h *Healer) verify(ctx context.Context, launch string, s ledger.Selection) 
 			if one.Code != "" {
 				s.Codes = append(s.Codes, one.Code)
 			}
+			if one.Entry != "" {
+				s.Entries = append(s.Entries, one.Entry)
+			}
 			if one.Redemption != (gateway.ID{}) {
 				s.Redemptions = append(s.Redemptions, one.Redemption)
 			}
@@ -85,7 +88,8 @@ func (h *Healer) verify(ctx context.Context, launch string, s ledger.Selection) 
 		}
 		report.Position = c.Position
 		if round == 0 {
-			report.Campaigns, report.Codes, report.Redemptions = c.Counted.Campaigns, c.Counted.Codes, c.Counted.Redemptions
+			report.Campaigns, report.Codes = c.Counted.Campaigns, c.Counted.Codes
+			report.Redemptions, report.Entries = c.Counted.Redemptions, c.Counted.Entries
 			if !s.Only {
 				if err := h.count(ctx, launch, c, &report); err != nil {
 					return report, err
@@ -112,7 +116,7 @@ func (h *Healer) verify(ctx context.Context, launch string, s ledger.Selection) 
 // found too. Under traffic the numbers move, and only more rows in Redis than
 // the journal can still bring to Postgres are a difference.
 func (h *Healer) count(ctx context.Context, launch string, c *lua.Compare, report *gateway.VerifyReport) error {
-	codes, redemptions, err := c.Count(ctx)
+	n, waiting, err := c.Count(ctx)
 	if err != nil {
 		return err
 	}
@@ -126,7 +130,12 @@ func (h *Healer) count(ctx context.Context, launch string, c *lua.Compare, repor
 	for _, n := range []struct {
 		kind            string
 		redis, postgres int
-	}{{"code", codes, c.Counted.Codes}, {"redemption", redemptions, c.Counted.Redemptions}} {
+	}{
+		{"code", n.Codes, c.Counted.Codes},
+		{"redemption", n.Redemptions, c.Counted.Redemptions},
+		{"entry", n.Entries, c.Counted.Entries},
+		{"place", waiting, c.Waiting},
+	} {
 		if n.redis != n.postgres {
 			report.Differ(n.kind, "count", strconv.Itoa(n.redis), strconv.Itoa(n.postgres))
 		}

@@ -58,11 +58,15 @@ func Parse(launch, raw string) (gateway.Record, error) {
 // arity is how many words follow a line's kind.
 var arity = map[string]int{
 	"launch": 5, "clock": 4, "campaign": 4, "minted": 9, "changed": 5, "redeemed": 9, "settled": 9, "refused": 6, "opened": 3,
+	"joined": 11, "boosted": 8, "confirmed": 2, "entry": 9, "release": 8, "offered": 7, "released": 2, "schedule": 4,
 }
+
+// maxWords is the most words that a line has behind its kind.
+const maxWords = 11
 
 func parseEvent(line string) (gateway.Event, error) {
 	kind, rest, _ := strings.Cut(line, "\t")
-	var space [9]string
+	var space [maxWords]string
 	n := arity[kind]
 	if n == 0 || strings.Count(rest, "\t") != n-1 {
 		return nil, fmt.Errorf("%w: a line of kind %.20q", ErrMalformed, kind)
@@ -131,7 +135,10 @@ func (w *words) event(kind string) gateway.Event {
 	case "refused":
 		return gateway.Refused{Reason: gateway.Reason(w.needed()), Counted: w.flag(), Verb: w.needed(), Code: w.code(w.next()), Subject: w.next(), Address: w.next()}
 	}
-	return gateway.Opened{Code: w.code(w.next()), Campaign: w.campaign(), Count: int(w.number())}
+	if kind == "opened" {
+		return gateway.Opened{Code: w.code(w.next()), Campaign: w.campaign(), Count: int(w.number())}
+	}
+	return w.waitlist(kind)
 }
 
 func (w *words) next() string {

@@ -25,6 +25,25 @@ func TestParse(t *testing.T) {
 		"settled\t" + id.Short() + "\theld\treleased\texpire\tAB\t2\tsubject\tann\ta%09b+%26+c":     gateway.Settled{ID: id, From: gateway.Held, To: gateway.Released, Cause: gateway.Expire, Code: "AB", Campaign: 2, Subject: "subject", By: by},
 		"refused\tcode_unknown\t1\tvalidate\tAB\t\taddress":                                         gateway.Refused{Reason: gateway.CodeUnknown, Counted: true, Verb: "validate", Code: "AB", Address: "address"},
 		"opened\tAB\t2\t9": gateway.Opened{Code: "AB", Campaign: 2, Count: 9},
+		"joined\tAAAAAAAAAAAAAAAA\t9\t15\tproduct+hunt\t5\tBBBBBBBBBBBBBBBB\tc\taddress\tproof\ts:5:1800000000:x\tsealed": gateway.EntryJoined{
+			Key: "AAAAAAAAAAAAAAAA", Arrival: 9, Priority: 15, Source: "product hunt", Points: 5, Referrer: "BBBBBBBBBBBBBBBB", Counted: true,
+			Address: "address", Proof: "proof", Boosts: "s:5:1800000000:x", Sealed: []byte("sealed"),
+		},
+		"boosted\tAAAAAAAAAAAAAAAA\th\t-5\t-2\t3\th:-5:1800000000:x\tann\ta%09b+%26+c": gateway.EntryBoosted{
+			Key: "AAAAAAAAAAAAAAAA", Cause: gateway.BoostByHand, Points: -5, Priority: -2, Referrals: 3, Boosts: "h:-5:1800000000:x", By: by,
+		},
+		"confirmed\tAAAAAAAAAAAAAAAA\tc": gateway.EntryConfirmed{Key: "AAAAAAAAAAAAAAAA", Counted: true},
+		"entry\tAAAAAAAAAAAAAAAA\tinvited\tdeclined\tdecline\tAB\t1\tr1\tann\ta%09b+%26+c": gateway.EntryMoved{
+			Key: "AAAAAAAAAAAAAAAA", From: gateway.EntryInvited, To: gateway.EntryDeclined, Cause: "decline", Code: "AB", Revoked: true, Refill: "r1", By: by,
+		},
+		"release\tr1\t100\tlottery\tfeed\t7\t1800000000000\tann\ta%09b+%26+c": gateway.ReleasePut{
+			ID: "r1", Count: 100, Order: gateway.ByLottery, Seed: "feed", Upto: 7, Slot: time.UnixMilli(1_800_000_000_000).UTC(), By: by,
+		},
+		"offered\tr1\tAAAAAAAAAAAAAAAA\tAB\ta-b\t2\t1800000000000\t~AAAAAAAAAAAAAAAA": gateway.OfferMade{
+			Release: "r1", Key: "AAAAAAAAAAAAAAAA", Code: "AB", Display: "a-b", Campaign: 2, ExpiresAt: time.UnixMilli(1_800_000_000_000).UTC(), Recipient: "~AAAAAAAAAAAAAAAA",
+		},
+		"released\tr1\t99": gateway.ReleaseEnded{ID: "r1", Done: 99},
+		"schedule\ton\t1800000000000\tann\ta%09b+%26+c": gateway.SchedulePut{Running: true, Since: time.UnixMilli(1_800_000_000_000).UTC(), By: by},
 	} {
 		r, err := Parse("l", head+line)
 		if err != nil {

@@ -247,6 +247,8 @@ type dumped struct {
 	codes       map[gateway.Code]gateway.StoredCode
 	redemptions map[gateway.ID]gateway.StoredRedemption
 	failures    []gateway.StoredFailure
+	queue       gateway.StoredQueue
+	entries     []gateway.StoredEntry
 }
 
 func (d *dumped) Launch(_ context.Context, l gateway.StoredLaunch) error { d.launch = l; return nil }
@@ -272,6 +274,13 @@ func (d *dumped) Redemptions(_ context.Context, r []gateway.StoredRedemption) er
 
 func (d *dumped) Failures(_ context.Context, f []gateway.StoredFailure) error {
 	d.failures = append(d.failures, f...)
+	return nil
+}
+
+func (d *dumped) Queue(_ context.Context, q gateway.StoredQueue) error { d.queue = q; return nil }
+
+func (d *dumped) Entries(_ context.Context, e []gateway.StoredEntry) error {
+	d.entries = append(d.entries, e...)
 	return nil
 }
 

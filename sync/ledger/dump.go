@@ -18,6 +18,8 @@ type Reader interface {
 	Codes(context.Context, []gateway.StoredCode) error
 	Redemptions(context.Context, []gateway.StoredRedemption) error
 	Failures(context.Context, []gateway.StoredFailure) error
+	Queue(context.Context, gateway.StoredQueue) error
+	Entries(context.Context, []gateway.StoredEntry) error
 }
 
 // dumpChunk is how many rows a Reader gets at once.
@@ -29,6 +31,7 @@ type Selection struct {
 	Only          bool // the codes and redemptions listed, not all
 	Codes         []gateway.Code
 	Redemptions   []gateway.ID
+	Entries       []string // keys
 }
 
 // Dump reads a launch as of one moment: everything that Redis needs to serve
@@ -50,9 +53,10 @@ func (l *Ledger) Dump(ctx context.Context, launch string, s Selection, r Reader)
 		var id int32
 		var head gateway.StoredLaunch
 		err := tx.QueryRow(ctx, `
-			SELECT l.id, l.name, l.version, l.open, l.policy, p.seq, p.epoch, p.bytes, l.ahead_ms * 1000000
+			SELECT l.id, l.name, l.version, l.open, l.policy, p.seq, p.epoch, p.bytes, l.ahead_ms * 1000000,
+				(SELECT coalesce(max(arrival), 0) FROM entries e WHERE e.launch = l.id)
 			FROM launches l JOIN positions p ON p.launch = l.id WHERE l.name = $1`, launch).
-			Scan(&id, &head.Name, &head.Version, &head.Open, &head.Policy, &head.Seq, &head.Epoch, &head.Bytes, &head.Ahead)
+			Scan(&id, &head.Name, &head.Version, &head.Open, &head.Policy, &head.Seq, &head.Epoch, &head.Bytes, &head.Ahead, &head.Arrivals)
 		if err == pgx.ErrNoRows {
 			return gateway.Refuse(gateway.LaunchUnknown)
 		}
@@ -80,6 +84,13 @@ func (l *Ledger) Dump(ctx context.Context, launch string, s Selection, r Reader)
 			WHERE launch = $1 AND (status IN ('held', 'committed') OR NOT EXISTS (
 				SELECT FROM redemptions o WHERE o.launch = r.launch AND o.subject_key = r.subject_key AND o.code = r.code AND o.position > r.position))
 			AND (NOT $2 OR id = ANY ($3::uuid[])) ORDER BY subject_key, id`, id, s.Only, ids); err != nil {
+			return err
+		}
+		if err := dumpQueue(ctx, tx, id, r); err != nil {
+			return err
+		}
+		if err := stream(ctx, tx, r.Entries, scanEntry, `
+			SELECT `+storedEntryColumns+` FROM entries WHERE launch = $1 AND (NOT $2 OR key = ANY ($3))`, id, s.Only, append([]string{}, s.Entries...)); err != nil {
 			return err
 		}
 		return stream(ctx, tx, r.Failures, func(row pgx.CollectableRow) (f gateway.StoredFailure, err error) {
@@ -152,6 +163,13 @@ func (l *Ledger) Sample(ctx context.Context, launch string, n int) (s Selection,
 		return s, err
 	}
 	if s.Codes, err = pgx.CollectRows(rows, pgx.RowTo[gateway.Code]); err != nil {
+		return s, err
+	}
+	rows, err = l.pool.Query(ctx, `SELECT key FROM entries TABLESAMPLE BERNOULLI (`+percent+`) WHERE launch = $1 LIMIT $2`, id, n, "entries")
+	if err != nil {
+		return s, err
+	}
+	if s.Entries, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
 		return s, err
 	}
 	rows, err = l.pool.Query(ctx, `SELECT id FROM redemptions TABLESAMPLE BERNOULLI (`+percent+`) WHERE launch = $1 LIMIT $2`, id, n, "redemptions")

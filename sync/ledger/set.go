@@ -28,6 +28,7 @@ type set struct {
 	refused     []placed
 	visits      map[gateway.Code]gateway.Opened
 	changes     []change
+	waitlist
 }
 
 // set writes a list of events. The statements run in an order in which the
@@ -39,7 +40,8 @@ func (a *applier) set(ctx context.Context, list []placed) error {
 		return err
 	}
 	for _, write := range []func(context.Context, *set) error{
-		a.putLaunches, a.setClock, a.putCampaigns, a.mint, a.changeCodes, a.settle, a.redeem, a.countUses, a.countCampaigns, a.refuse, a.visit, a.audit,
+		a.putLaunches, a.setClock, a.putCampaigns, a.mint, a.changeCodes, a.settle, a.redeem, a.countUses, a.countCampaigns,
+		a.joinEntries, a.changeEntries, a.putReleases, a.changeReleases, a.putSchedule, a.refuse, a.visit, a.audit,
 	} {
 		if err := write(ctx, s); err != nil {
 			return err
@@ -73,7 +75,7 @@ func (a *applier) gather(list []placed) (*set, error) {
 	s := &set{
 		campaigns: map[uint32]placed{}, changed: map[gateway.Code]placed{}, renewed: map[gateway.Code]placed{},
 		redeemed: map[gateway.ID]*redeemedRow{}, settled: map[gateway.ID]placed{}, uses: map[gateway.Code]*uses{},
-		campaignUse: map[uint32]int{}, visits: map[gateway.Code]gateway.Opened{},
+		campaignUse: map[uint32]int{}, visits: map[gateway.Code]gateway.Opened{}, waitlist: newWaitlist(),
 	}
 	for _, p := range list {
 		if err := a.gatherOne(s, p); err != nil {
@@ -143,6 +145,9 @@ func (a *applier) gatherOne(s *set, p placed) error {
 		e.Count += s.visits[e.Code].Count
 		s.visits[e.Code] = e
 	default:
+		if a.gatherWaitlist(s, p) {
+			return nil
+		}
 		return fmt.Errorf("ledger: an event of kind %s has no rows", p.Kind())
 	}
 	return nil
