@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -37,6 +38,7 @@ func BenchmarkRedeem(b *testing.B) {
 				}
 				var next atomic.Int64
 				b.SetParallelism(128)
+				before := spent(b, s)
 				b.ResetTimer()
 				b.RunParallel(func(p *testing.PB) {
 					for p.Next() {
@@ -47,10 +49,47 @@ func BenchmarkRedeem(b *testing.B) {
 						}
 					}
 				})
+				b.StopTimer()
+				after := spent(b, s)
 				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "redemptions/s")
+				b.ReportMetric((after.redis-before.redis)/float64(b.N), "redis-µs/op")
+				b.ReportMetric((after.script-before.script)/float64(b.N), "script-µs/op")
+				b.ReportMetric((after.gateway-before.gateway)/float64(b.N), "store-µs/op")
 			})
 		}
 	}
+}
+
+// spending is CPU time in microseconds: of Redis, of its scripts alone, and of
+// this process, callers included.
+type spending struct{ redis, script, gateway float64 }
+
+func spent(b *testing.B, s *Store) (all spending) {
+	b.Helper()
+	for _, section := range []string{"cpu", "commandstats"} {
+		info, err := s.redis.Info(b.Context(), section).Result()
+		if err != nil {
+			b.Fatal(err)
+		}
+		for line := range strings.Lines(info) {
+			name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+			switch name {
+			case "used_cpu_user", "used_cpu_sys":
+				seconds, _ := strconv.ParseFloat(value, 64)
+				all.redis += seconds * 1e6
+			case "cmdstat_evalsha":
+				_, rest, _ := strings.Cut(value, "usec=")
+				usec, _, _ := strings.Cut(rest, ",")
+				all.script, _ = strconv.ParseFloat(usec, 64)
+			}
+		}
+	}
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	all.gateway = float64(usage.Utime.Nano()+usage.Stime.Nano()) / 1e3
+	return all
 }
 
 // distinct mints n codes of one use each.
