@@ -35,10 +35,15 @@ local function meet(list, who)
   end
 end
 for i = 5, #ARGV do
-  local item, at = {}, 8 + 3 * (i - 4)
-  item.id, item.mode, item.code, item.subject, item.address, item.email, item.entry, item.proof, item.sealed =
-    string.match(ARGV[i], '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$')
-  item.code_bucket, item.subject_bucket, item.entry_bucket = KEYS[at], KEYS[at + 1], KEYS[at + 2]
+  local at = 8 + 3 * (i - 4)
+  local id, mode, code, subject, address, email, entry, proof, rest =
+    string.match(ARGV[i], '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t()')
+  local sealed = string.sub(ARGV[i], rest) -- most of the item: not to be matched character by character
+  -- One constructor: a table that grows field by field is hashed anew each time.
+  local item = {
+    id = id, mode = mode, code = code, subject = subject, address = address, email = email, entry = entry, proof = proof, sealed = sealed,
+    code_bucket = KEYS[at], subject_bucket = KEYS[at + 1], entry_bucket = KEYS[at + 2],
+  }
   items[i - 4] = item
   meet(people, 's' .. item.subject)
   if item.address ~= '' then
@@ -69,7 +74,7 @@ local function subject_of(item)
   local s = subjects[item.subject]
   if not s then
     local packed = redis.call('HGET', item.subject_bucket, item.subject)
-    s = {list = packed and read_subject(packed) or {}, bucket = item.subject_bucket}
+    s = {list = packed and read_subject(packed) or {}, bucket = item.subject_bucket, dirty = false}
     subjects[item.subject] = s
   end
   return s
@@ -246,7 +251,7 @@ local function decide(item)
     end
     return line('refused', why, int(wait or 0))
   end
-  local made = {id = item.id, status = 'c', code = item.code, campaign = c.campaign, proof = item.proof}
+  local made = {id = item.id, status = 'c', code = item.code, campaign = c.campaign, expires = nil, proof = item.proof}
   local held = 0
   if item.mode == 'hold' then
     made.status, made.expires, held = 'h', now + rules.hold_ms, 1
@@ -262,8 +267,8 @@ local function decide(item)
     dedup.dirty[item.address] = true
   end
   local expires = none_if_zero(made.expires)
-  events[#events + 1] = table.concat({'redeemed', item.id, status_words[made.status], item.code, c.campaign, item.subject,
-    item.address, item.proof, expires, item.sealed}, '\t')
+  events[#events + 1] = 'redeemed\t' .. item.id .. '\t' .. status_words[made.status] .. '\t' .. item.code .. '\t' .. c.campaign .. '\t' .. item.subject
+    .. '\t' .. item.address .. '\t' .. item.proof .. '\t' .. expires .. '\t' .. item.sealed
   if item.mode ~= 'hold' then
     register(item, c)
   end

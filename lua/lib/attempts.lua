@@ -76,7 +76,7 @@ end
 -- blocked_for is how many milliseconds a field still has to wait, 0 if it may
 -- try: with n failures or more within ms, until the n-th last is ms old.
 local function blocked_for(pair, field, limit)
-  if field == '' or limit.n == 0 then
+  if field == '' or limit.n == 0 or not (pair.last_found[field] or pair.current_found[field]) then
     return 0
   end
   local times = failures(pair, field, limit.ms)

@@ -3,22 +3,34 @@
 -- fresh code is just its campaign's number.
 
 local function words(packed)
-  local t, n = {}, 0
-  for w in string.gmatch(packed .. ';', '([^;]*);') do
+  local t, n, from = {}, 0, 1
+  while true do
+    local at = string.find(packed, ';', from, true)
     n = n + 1
-    t[n] = w
+    if not at then
+      t[n] = string.sub(packed, from)
+      return t
+    end
+    t[n] = string.sub(packed, from, at - 1)
+    from = at + 1
   end
-  return t
 end
 
 local function pack(...)
-  local s = table.concat({...}, ';')
-  return (string.gsub(s, ';+$', ''))
+  local t = {...}
+  local n = #t
+  while n > 1 and t[n] == '' do
+    n = n - 1
+  end
+  return table.concat(t, ';', 1, n)
 end
 
 -- a code: campaign;used;held;state;max;expires;recipient;issuer;display
 -- used counts committed and held uses; state is 'r' when revoked.
 local function read_code(packed)
+  if not string.find(packed, ';', 1, true) then -- fresh, as most are when they are first read
+    return {campaign = packed, used = 0, held = 0, state = '', max = nil, expires = nil, recipient = '', issuer = '', display = ''}
+  end
   local w = words(packed)
   return {
     campaign = w[1],
@@ -41,6 +53,9 @@ local function none_if_zero(n)
 end
 
 local function write_code(c)
+  if c.held == 0 and c.state == '' and not c.max and not c.expires and c.recipient == '' and c.issuer == '' and c.display == '' then
+    return c.used == 0 and c.campaign or c.campaign .. ';' .. int(c.used)
+  end
   return pack(c.campaign, none_if_zero(c.used), none_if_zero(c.held), c.state,
     none_if_zero(c.max), none_if_zero(c.expires), c.recipient, c.issuer, c.display)
 end
@@ -87,9 +102,17 @@ end
 local function write_subject(list)
   local t = {}
   for i, r in ipairs(list) do
-    t[i] = pack(r.id, r.status, r.code, r.campaign, none_if_zero(r.expires), r.proof)
+    local s = r.id .. ';' .. r.status .. ';' .. r.code .. ';' .. r.campaign
+    local expires = none_if_zero(r.expires)
+    if expires ~= '' or r.proof ~= '' then
+      s = s .. ';' .. expires
+      if r.proof ~= '' then
+        s = s .. ';' .. r.proof
+      end
+    end
+    t[i] = s
   end
-  return table.concat(t, ',')
+  return #t == 1 and t[1] or table.concat(t, ',')
 end
 
 local status_words = {h = 'held', c = 'committed', r = 'released', b = 'rolled_back'}
