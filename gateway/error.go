@@ -27,6 +27,9 @@ const (
 	AddressAlreadyRedeemed Reason = "address_already_redeemed"
 	EmailDisposable        Reason = "email_disposable"
 	EmailDenied            Reason = "email_denied"
+	AddressDenied          Reason = "address_denied"
+	CountryDenied          Reason = "country_denied"
+	ChallengeRequired      Reason = "challenge_required"
 	AttemptsExceeded       Reason = "attempts_exceeded"
 	LaunchClosed           Reason = "launch_closed"
 	Overloaded             Reason = "overloaded"
@@ -88,6 +91,9 @@ var sentences = map[Reason]string{
 	AddressAlreadyRedeemed: "A code has already been redeemed from this address for another account.",
 	EmailDisposable:        "Disposable e-mail addresses are not accepted. Use a lasting address.",
 	EmailDenied:            "This e-mail domain is not accepted for this launch.",
+	AddressDenied:          "This launch does not take requests from this address.",
+	CountryDenied:          "This launch is not open to the country that this address is in.",
+	ChallengeRequired:      "Show that you are a person: solve the challenge and send its token as challenge.",
 	AttemptsExceeded:       "Too many failed attempts. Wait before you try again.",
 	LaunchClosed:           "This launch is closed.",
 	Overloaded:             "The service is at its limit. Try again shortly.",

@@ -112,6 +112,17 @@ type Refused struct {
 	Address string // key; "" if none was counted
 }
 
+// Signalled is what a rule noticed about a redemption and let in all the same.
+// Signals: shared_address, another subject has redeemed from the same address.
+type Signalled struct {
+	What       string
+	Redemption ID
+	Code       Code
+	Campaign   uint32
+	Subject    string // key
+	Address    string // key
+}
+
 // Opened are visits of a code's link.
 type Opened struct {
 	Code     Code
@@ -204,6 +215,7 @@ type Person struct {
 	Email   string `json:"e,omitempty"`
 	Name    string `json:"n,omitempty"`
 	Source  string `json:"o,omitempty"`
+	Country string `json:"c,omitempty"`
 }
 
 // The kinds are the first word of an event's line in the journal.
@@ -224,3 +236,4 @@ func (ReleasePut) Kind() string     { return "release" }
 func (OfferMade) Kind() string      { return "offered" }
 func (ReleaseEnded) Kind() string   { return "released" }
 func (SchedulePut) Kind() string    { return "schedule" }
+func (Signalled) Kind() string      { return "signal" }

@@ -27,8 +27,14 @@ const (
 	IdentityID    = "id"
 	IdentityEmail = "email"
 
-	DedupOff    = "off"
-	DedupRefuse = "refuse"
+	DedupOff       = "off"
+	DedupSignal    = "signal"
+	DedupChallenge = "challenge"
+	DedupRefuse    = "refuse"
+
+	ChallengeOff       = "off"
+	ChallengeTurnstile = "turnstile"
+	ChallengeHCaptcha  = "hcaptcha"
 
 	DisposableRefuse = "refuse"
 	DisposableAllow  = "allow"
@@ -50,6 +56,8 @@ type Policy struct {
 	Unlock      UnlockPolicy      `json:"unlock"`
 	Waitlist    WaitlistPolicy    `json:"waitlist"`
 	Attribution AttributionPolicy `json:"attribution"`
+	Browsers    BrowsersPolicy    `json:"browsers"`
+	Anomalies   AnomaliesPolicy   `json:"anomalies"`
 	Retention   RetentionPolicy   `json:"retention"`
 }
 
@@ -106,13 +114,6 @@ type DedupPolicy struct {
 	Action string   `json:"action"`
 }
 
-// AbusePolicy is whose e-mail addresses are taken.
-type AbusePolicy struct {
-	DisposableEmail   string  `json:"disposable_email"`
-	AllowEmailDomains Domains `json:"allow_email_domains"`
-	DenyEmailDomains  Domains `json:"deny_email_domains"`
-}
-
 // UnlockPolicy is what a redemption unlocks.
 type UnlockPolicy struct {
 	Tier          string   `json:"tier"`
@@ -157,10 +158,12 @@ func DefaultPolicy(launch string) Policy {
 			AddressDedup: DedupPolicy{Window: 30 * day, Action: DedupOff},
 			IPv6Prefix:   64,
 		},
-		Abuse:       AbusePolicy{DisposableEmail: DisposableRefuse, AllowEmailDomains: Domains{}, DenyEmailDomains: Domains{}},
+		Abuse:       defaultAbuse(),
 		Unlock:      UnlockPolicy{Tier: "standard", InviteRounds: Unlimited, LicenseRounds: Unlimited},
 		Waitlist:    defaultWaitlist(),
 		Attribution: AttributionPolicy{Cookie: "invite_code", Window: 7 * day},
+		Browsers:    BrowsersPolicy{Origins: Origins{}},
+		Anomalies:   AnomaliesPolicy{Spike: 8, Failures: 50, PerAddress: Rate{20, Duration(time.Hour)}, Shift: 50},
 		Retention:   RetentionPolicy{Attempts: 30 * day, Journal: 400 * day},
 	}
 }

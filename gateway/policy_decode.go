@@ -15,7 +15,7 @@ import (
 
 const (
 	maxPolicy   = 64 << 10 // of a document, in bytes
-	maxDomains  = 1000     // of a list
+	maxDomains  = 1000     // texts of a list
 	maxProblems = 100      // that are told at once
 )
 
@@ -148,13 +148,17 @@ func (d *policyDecoder) assignPoints(path string, value any, to reflect.Value) {
 }
 
 func (d *policyDecoder) assignList(path string, value any, to reflect.Value) {
+	one, many := "text", "entries"
+	if l, ok := to.Addr().Interface().(listing); ok {
+		one, many = l.example()
+	}
 	list, ok := value.([]any)
 	if !ok {
-		d.unexpected(path, value, `a list such as ["example.com"]`)
+		d.unexpected(path, value, `a list such as ["`+one+`"]`)
 		return
 	}
 	if len(list) > maxDomains {
-		d.problems = append(d.problems, Problem{path, fmt.Sprintf("use at most %d domains", maxDomains)})
+		d.problems = append(d.problems, Problem{path, fmt.Sprintf("use at most %d %s", maxDomains, many)})
 		return
 	}
 	s := reflect.MakeSlice(to.Type(), len(list), len(list))

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
@@ -40,7 +41,7 @@ func TestParsePolicyErrors(t *testing.T) {
 		`"limits":{"failed_attemps":{}}`:                        "limits.failed_attemps: unknown field; did you mean limits.failed_attempts?",
 		`"limits":{"per_address":"3/1h"}`:                       "limits.per_address: unknown field; did you mean limits.failed_attempts.per_address?",
 		`"holds":{"webhooks":[]}`:                               "holds.webhooks: unknown field; the fields here are expires",
-		`"a b\u001b":1`:                                         `"a b\x1b": unknown field; the fields here are launch, name, landing_url, ack, refusals, subjects, codes, holds, limits, abuse, unlock, waitlist, attribution, retention`,
+		`"a b\u001b":1`:                                         `"a b\x1b": unknown field; the fields here are launch, name, landing_url, ack, refusals, subjects, codes, holds, limits, abuse, unlock, waitlist, attribution, browsers, anomalies, retention`,
 		`"ack":"perhaps"`:                                       "ack: use one of: accepted, persisted",
 		`"ack":true`:                                            `ack: found true where a text such as "true" is expected`,
 		`"refusals":"none"`:                                     "refusals: use one of: explicit, opaque",
@@ -60,7 +61,22 @@ func TestParsePolicyErrors(t *testing.T) {
 		`"holds":"15m"`:                                         `holds: found the text "15m" where an object with fields such as expires is expected`,
 		`"limits":[]`:                                           "limits: found a list where an object with fields such as failed_attempts is expected",
 		`"limits":{"ipv6_prefix":129}`:                          "limits.ipv6_prefix: use a whole number from 32 to 128",
-		`"limits":{"address_dedup":{"action":"signal"}}`:        "limits.address_dedup.action: use one of: refuse, off",
+		`"limits":{"address_dedup":{"action":"warn"}}`:          "limits.address_dedup.action: use one of: refuse, signal, challenge, off",
+		`"limits":{"address_dedup":{"action":"challenge"}}`:     "limits.address_dedup.action: to use challenge, set abuse.challenge.provider",
+		`"abuse":{"challenge":{"provider":"turnstile"}}`:        "abuse.challenge.site_key: use the site key that the provider gave you, and none without a provider",
+		`"abuse":{"challenge":{"site_key":"x"}}`:                "abuse.challenge.site_key: use the site key that the provider gave you, and none without a provider",
+		`"abuse":{"deny":["192.0.2.1/24"]}`:                     `abuse.deny[0]: found the text "192.0.2.1/24" where an address or a network such as "192.0.2.0/24" or "2001:db8::/32" is expected`,
+		`"abuse":{"deny":["fe80::1%eth0"]}`:                     `abuse.deny[0]: found the text "fe80::1%eth0" where an address or a network such as "192.0.2.0/24" or "2001:db8::/32" is expected`,
+		`"abuse":{"allow":"192.0.2.1"}`:                         `abuse.allow: found the text "192.0.2.1" where a list such as ["192.0.2.0/24"] is expected`,
+		`"abuse":{"countries":{"deny":["de"]}}`:                 `abuse.countries.deny[0]: use a country's two capital letters such as "DE"`,
+		`"browsers":{"origins":["https://app.example/"]}`:       `browsers.origins[0]: use an origin such as "https://app.example", in lower case and with no path, or "*" alone`,
+		`"browsers":{"origins":["https://app.example:443"]}`:    `browsers.origins[0]: use an origin such as "https://app.example", in lower case and with no path, or "*" alone`,
+		`"browsers":{"origins":["*","https://app.example"]}`:    `browsers.origins[0]: use an origin such as "https://app.example", in lower case and with no path, or "*" alone`,
+		`"browsers":{"origins":["null"]}`:                       `browsers.origins[0]: use an origin such as "https://app.example", in lower case and with no path, or "*" alone`,
+		`"anomalies":{"spike":2}`:                               "anomalies.spike: use a whole number from 3 to 1000, or 0 for off",
+		`"anomalies":{"failures":101}`:                          "anomalies.failures: use percent from 1 to 100, or 0 for off",
+		`"anomalies":{"per_address":"1/1h"}`:                    `anomalies.per_address: use a rate such as "20/1h" (2 or more in 1m to 7d) or "off"`,
+		`"anomalies":{"shift":5}`:                               "anomalies.shift: use percent from 10 to 100, or 0 for off",
 		`"limits":{"failed_attempts":{"per_address":"3"}}`:      `limits.failed_attempts.per_address: found the text "3" where a rate such as "3/1h" or "off" is expected`,
 		`"limits":{"failed_attempts":{"per_address":"+3/1h"}}`:  `limits.failed_attempts.per_address: found the text "+3/1h" where a rate such as "3/1h" or "off" is expected`,
 		`"limits":{"failed_attempts":{"per_address":false}}`:    `limits.failed_attempts.per_address: found false where a rate such as "3/1h" or "off" is expected`,
@@ -71,8 +87,8 @@ func TestParsePolicyErrors(t *testing.T) {
 		`"landing_url":"https://u:p@app.example/"`:              `landing_url: use an absolute URL such as "https://app.example/signup" or "" for none`,
 		`"subjects":{"once_per_launch":"yes"}`:                  `subjects.once_per_launch: found the text "yes" where true or false is expected`,
 		`"subjects":{"identity":"phone"}`:                       "subjects.identity: use one of: any, id, email",
-		`"abuse":{"deny_email_domains":["a.example","B C"]}`:    `abuse.deny_email_domains[1]: use a lower-case domain in ASCII such as "example.com"`,
-		`"abuse":{"deny_email_domains":["` + strings.Repeat("a.", 124) + `example"]}`: `abuse.deny_email_domains[0]: use a lower-case domain in ASCII such as "example.com"`,
+		`"abuse":{"deny_email_domains":["a.example","B C"]}`:    `abuse.deny_email_domains[1]: use a lower-case domain in ASCII such as "example.com", or a suffix such as "co.uk"`,
+		`"abuse":{"deny_email_domains":["` + strings.Repeat("a.", 124) + `example"]}`: `abuse.deny_email_domains[0]: use a lower-case domain in ASCII such as "example.com", or a suffix such as "co.uk"`,
 		`"abuse":{"deny_email_domains":["a.example",{}]}`:                             `abuse.deny_email_domains[1]: found an object where a text such as "text" is expected`,
 		`"abuse":{"deny_email_domains":"a.example"}`:                                  `abuse.deny_email_domains: found the text "a.example" where a list such as ["example.com"] is expected`,
 		`"abuse":{"deny_email_domains":[` + manyDomains(1001) + `]}`:                  "abuse.deny_email_domains: use at most 1000 domains",
@@ -136,15 +152,15 @@ func TestPolicyProblemsBounded(t *testing.T) {
 // too, for it would not read back.
 func TestValidate(t *testing.T) {
 	for want, change := range map[string]func(*Policy){
-		"holds.expires: use a duration from 1s to 7d":                                                      func(p *Policy) { p.Holds.Expires += 1 },
-		`codes.vip.expires: use a duration up to 3650d or "" for none`:                                     func(p *Policy) { p.Codes.VIP.Expires = -day },
-		`limits.failed_attempts.per_subject: use a rate such as "3/1h" (1 to 100 in 1s to 7d) or "off"`:    func(p *Policy) { p.Limits.FailedAttempts.PerSubject.Count = 0 },
-		`unlock.invite_rounds: use a whole number up to 1000000000 or "unlimited"`:                         func(p *Policy) { p.Unlock.InviteRounds = -2 },
-		`landing_url: use an absolute URL such as "https://app.example/signup" or "" for none`:             func(p *Policy) { p.LandingURL = "https://a.example/\xff" },
-		"name: use 1 to 100 printable characters":                                                          func(p *Policy) { p.Name = "\xff" },
-		"codes.link.format: " + string(errFormatLong):                                                      func(p *Policy) { p.Codes.Link.Format = strings.Repeat("A", 60) + "{random:10}" },
-		`abuse.allow_email_domains[0]: use a lower-case domain in ASCII such as "example.com"`:             func(p *Policy) { p.Abuse.AllowEmailDomains = Domains{"Bücher.example"} },
-		"ack: use one of: accepted, persisted; limits.address_dedup.window: use a duration from 1m to 90d": func(p *Policy) { p.Ack, p.Limits.AddressDedup.Window = "", 0 },
+		"holds.expires: use a duration from 1s to 7d":                                                                       func(p *Policy) { p.Holds.Expires += 1 },
+		`codes.vip.expires: use a duration up to 3650d or "" for none`:                                                      func(p *Policy) { p.Codes.VIP.Expires = -day },
+		`limits.failed_attempts.per_subject: use a rate such as "3/1h" (1 to 100 in 1s to 7d) or "off"`:                     func(p *Policy) { p.Limits.FailedAttempts.PerSubject.Count = 0 },
+		`unlock.invite_rounds: use a whole number up to 1000000000 or "unlimited"`:                                          func(p *Policy) { p.Unlock.InviteRounds = -2 },
+		`landing_url: use an absolute URL such as "https://app.example/signup" or "" for none`:                              func(p *Policy) { p.LandingURL = "https://a.example/\xff" },
+		"name: use 1 to 100 printable characters":                                                                           func(p *Policy) { p.Name = "\xff" },
+		"codes.link.format: " + string(errFormatLong):                                                                       func(p *Policy) { p.Codes.Link.Format = strings.Repeat("A", 60) + "{random:10}" },
+		`abuse.allow_email_domains[0]: use a lower-case domain in ASCII such as "example.com", or a suffix such as "co.uk"`: func(p *Policy) { p.Abuse.AllowEmailDomains = Domains{"Bücher.example"} },
+		"ack: use one of: accepted, persisted; limits.address_dedup.window: use a duration from 1m to 90d":                  func(p *Policy) { p.Ack, p.Limits.AddressDedup.Window = "", 0 },
 	} {
 		p := DefaultPolicy("w")
 		if err := p.Validate(); err != nil {
@@ -191,6 +207,11 @@ func TestPolicyRoundTrip(t *testing.T) {
 		return ms * Duration(rapid.Int64Range(int64(least/ms), int64(most/ms)).Draw(t, name))
 	}
 	domains := rapid.SliceOfN(rapid.StringMatching(`[a-z]{1,10}\.example`), 0, 3)
+	networks := rapid.SliceOfN(rapid.Map(rapid.SampledFrom([]string{"192.0.2.0/24", "2001:db8::/32", "198.51.100.7/32"}), func(s string) Network {
+		return Network{netip.MustParsePrefix(s)}
+	}), 0, 3)
+	countries := rapid.SliceOfN(rapid.StringMatching(`[A-Z]{2}`), 0, 3)
+	busy := rapid.SampledFrom([]Rate{{}, {2, Duration(time.Minute)}, {1000, 7 * day}})
 	codes := rapid.Custom(func(t *rapid.T) CodeDefaults {
 		return CodeDefaults{
 			Uses: rapid.IntRange(1, MaxUses).Draw(t, "uses"), Expires: duration(t, "expires", 0, 3650*day),
@@ -223,10 +244,17 @@ func TestPolicyRoundTrip(t *testing.T) {
 			Holds: HoldsPolicy{duration(t, "holds", Duration(time.Second), 7*day)},
 			Limits: LimitsPolicy{
 				FailedAttempts: AttemptsPolicy{rate.Draw(t, "per_address"), rate.Draw(t, "per_subject")},
-				AddressDedup:   DedupPolicy{duration(t, "dedup", Duration(time.Minute), 90*day), choose("action", DedupOff, DedupRefuse)},
+				AddressDedup:   DedupPolicy{duration(t, "dedup", Duration(time.Minute), 90*day), choose("action", DedupOff, DedupSignal, DedupRefuse)},
 				IPv6Prefix:     rapid.IntRange(32, 128).Draw(t, "ipv6_prefix"),
 			},
-			Abuse: AbusePolicy{choose("disposable_email", DisposableRefuse, DisposableAllow), domains.Draw(t, "allow"), domains.Draw(t, "deny")},
+			Abuse: AbusePolicy{
+				DisposableEmail: choose("disposable_email", DisposableRefuse, DisposableAllow), AllowEmailDomains: domains.Draw(t, "allow"), DenyEmailDomains: domains.Draw(t, "deny"),
+				Allow: networks.Draw(t, "allow_networks"), Deny: networks.Draw(t, "deny_networks"),
+				Countries: CountriesPolicy{countries.Draw(t, "allow_countries"), countries.Draw(t, "deny_countries")},
+				Challenge: rapid.SampledFrom([]ChallengePolicy{{Provider: ChallengeOff}, {ChallengeTurnstile, "0x4AAA-b_c"}, {ChallengeHCaptcha, "10000000-ffff"}}).Draw(t, "challenge"),
+			},
+			Browsers:  BrowsersPolicy{rapid.SampledFrom([]Origins{{}, {"*"}, {"https://app.example", "http://localhost:3000"}}).Draw(t, "origins")},
+			Anomalies: AnomaliesPolicy{rapid.SampledFrom([]int{0, 3, 1000}).Draw(t, "spike"), rapid.IntRange(0, 100).Draw(t, "failures"), busy.Draw(t, "busy"), rapid.SampledFrom([]int{0, 10, 100}).Draw(t, "shift")},
 			Unlock: UnlockPolicy{
 				Tier:         rapid.StringMatching(`[a-z]{1,20}`).Draw(t, "tier"),
 				InviteRounds: rounds.Draw(t, "invite_rounds"), LicenseRounds: rounds.Draw(t, "license_rounds"), Expires: duration(t, "unlock", 0, 3650*day),

@@ -37,11 +37,8 @@ func (p *Policy) Validate() error {
 	v.rate(p.Limits.FailedAttempts.PerAddress, "limits.failed_attempts.per_address")
 	v.rate(p.Limits.FailedAttempts.PerSubject, "limits.failed_attempts.per_subject")
 	v.between(p.Limits.AddressDedup.Window, "limits.address_dedup.window", Duration(time.Minute), 90*day)
-	v.oneOf(p.Limits.AddressDedup.Action, "limits.address_dedup.action", DedupRefuse, DedupOff)
 	v.that(p.Limits.IPv6Prefix >= 32 && p.Limits.IPv6Prefix <= 128, "limits.ipv6_prefix", "use a whole number from 32 to 128")
-	v.oneOf(p.Abuse.DisposableEmail, "abuse.disposable_email", DisposableRefuse, DisposableAllow)
-	v.domains(p.Abuse.AllowEmailDomains, "abuse.allow_email_domains")
-	v.domains(p.Abuse.DenyEmailDomains, "abuse.deny_email_domains")
+	v.abuse(p)
 	v.that(p.Unlock.Tier != "" && len(p.Unlock.Tier) <= maxLabel && !strings.ContainsFunc(p.Unlock.Tier, notPrintable), "unlock.tier", "use 1 to 100 bytes of printable text")
 	v.rounds(p.Unlock.InviteRounds, "unlock.invite_rounds")
 	v.rounds(p.Unlock.LicenseRounds, "unlock.license_rounds")
@@ -49,6 +46,8 @@ func (p *Policy) Validate() error {
 	v.waitlist(&p.Waitlist)
 	v.that(cookieName.MatchString(p.Attribution.Cookie), "attribution.cookie", "use 1 to 64 letters, digits or any of !#$%%&'*+-.^_`|~")
 	v.between(p.Attribution.Window, "attribution.window", Duration(time.Minute), 365*day)
+	v.browsers(&p.Browsers)
+	v.anomalies(&p.Anomalies)
 	v.between(p.Retention.Attempts, "retention.attempts", day, 3650*day)
 	v.between(p.Retention.Journal, "retention.journal", 31*day, 3650*day)
 	if v.problems != nil {
@@ -102,8 +101,13 @@ func (v *policyCheck) rounds(r Rounds, path string) {
 }
 
 func (v *policyCheck) domains(list Domains, path string) {
-	v.that(len(list) <= maxDomains, path, "use at most %d domains", maxDomains)
-	for i, d := range list[:min(len(list), maxDomains)] {
-		v.that(len(d) <= 253 && domainName.MatchString(d), fmt.Sprintf("%s[%d]", path, i), `use a lower-case domain in ASCII such as "example.com"`)
+	v.texts(list, path, `use a lower-case domain in ASCII such as "example.com"`, func(s string) bool { return len(s) <= 253 && domainName.MatchString(s) })
+}
+
+// texts checks each text of a list.
+func (v *policyCheck) texts(list []string, path, remedy string, ok func(string) bool) {
+	v.that(len(list) <= maxDomains, path, "use at most %d of them", maxDomains)
+	for i, s := range list[:min(len(list), maxDomains)] {
+		v.that(ok(s), fmt.Sprintf("%s[%d]", path, i), "%s", remedy)
 	}
 }

@@ -46,6 +46,8 @@ type Redeem struct {
 	Mode    Mode
 	Address netip.Prefix // whom attempts are counted against; the zero Prefix counts nobody
 	Proof   string       // the caller's Idempotency-Key; "" if there was none
+	Country string       // where the address is, ISO 3166-1; "" if that is not known
+	Solved  bool         // the caller has solved the policy's challenge
 }
 
 // Redemption is the answer to Redeem, and to every later question about it.

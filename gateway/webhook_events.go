@@ -10,6 +10,23 @@ var WebhookTypes = []string{
 	"redemption.committed", "redemption.held", "redemption.released", "redemption.rolled_back",
 	"code.minted", "code.revoked", "code.reinstated", "code.renewed",
 	"campaign.changed", "launch.changed",
+	AnomalyBegan, AnomalyEnded,
+}
+
+// What is told of anomalies, which come from statistics and not from the
+// journal.
+const (
+	AnomalyBegan = "anomaly.began"
+	AnomalyEnded = "anomaly.ended"
+)
+
+// AnomalyData is what a message of an anomaly holds as its data.
+func AnomalyData(a Anomaly) map[string]any {
+	data := map[string]any{"anomaly": a.ID, "kind": a.Kind, "subject": a.Subject, "value": a.Value, "usual": a.Usual, "bound": a.Bound, "began_at": a.BeganAt}
+	if !a.EndedAt.IsZero() {
+		data["ended_at"] = a.EndedAt
+	}
+	return data
 }
 
 // WebhookType is the type of an event; "" for one that webhooks do not tell.

@@ -311,7 +311,7 @@ func (s *Store) SetClock(ctx context.Context, name string, ahead time.Duration, 
 func rules(p gateway.Policy, open bool) string {
 	address, subject := p.Limits.FailedAttempts.PerAddress, p.Limits.FailedAttempts.PerSubject
 	var dedup int64
-	if p.Limits.AddressDedup.Action == gateway.DedupRefuse {
+	if p.Limits.AddressDedup.Action != gateway.DedupOff {
 		dedup = ms(p.Limits.AddressDedup.Window)
 	}
 	words := []string{flag(open), flag(p.Subjects.OncePerLaunch)}
@@ -320,7 +320,7 @@ func rules(p gateway.Policy, open bool) string {
 	} {
 		words = append(words, strconv.FormatInt(n, 10))
 	}
-	return strings.Join(append(words, flag(p.Refusals == gateway.RefusalsOpaque)), ";")
+	return strings.Join(append(words, flag(p.Refusals == gateway.RefusalsOpaque), p.Limits.AddressDedup.Action), ";")
 }
 
 func flag(b bool) string {

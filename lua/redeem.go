@@ -74,7 +74,7 @@ func (s *Store) Redeem(ctx context.Context, name string, r *gateway.Redeem) (gat
 // hold a TAB: codes, keys and ids have alphabets of their own, and what people
 // typed travels sealed.
 func (s *Store) writeItem(c *redeemCall, keys *keys, launch string, r *gateway.Redeem, subject string) error {
-	person, err := json.Marshal(gateway.Person{Subject: r.Subject, Email: r.Email, Name: r.Name, Source: r.Source})
+	person, err := json.Marshal(gateway.Person{Subject: r.Subject, Email: r.Email, Name: r.Name, Source: r.Source, Country: r.Country})
 	if err != nil {
 		return err
 	}
@@ -99,6 +99,9 @@ func (s *Store) writeItem(c *redeemCall, keys *keys, launch string, r *gateway.R
 	mode := "commit"
 	if r.Mode == gateway.Hold {
 		mode = "hold"
+	}
+	if r.Solved {
+		mode += "+"
 	}
 	b := make([]byte, 0, 256)
 	for _, word := range [...]string{c.id.Short(), mode, string(r.Code), subject, address, email, entry, proof} {

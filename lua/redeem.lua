@@ -36,12 +36,12 @@ local function meet(list, who)
 end
 for i = 5, #ARGV do
   local at = 8 + 3 * (i - 4)
-  local id, mode, code, subject, address, email, entry, proof, rest =
-    string.match(ARGV[i], '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t()')
+  local id, mode, solved, code, subject, address, email, entry, proof, rest =
+    string.match(ARGV[i], '^([^\t]*)\t(%l+)(%+?)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t()')
   local sealed = string.sub(ARGV[i], rest) -- most of the item: not to be matched character by character
   -- One constructor: a table that grows field by field is hashed anew each time.
   local item = {
-    id = id, mode = mode, code = code, subject = subject, address = address, email = email, entry = entry, proof = proof, sealed = sealed,
+    id = id, mode = mode, solved = solved == '+', code = code, subject = subject, address = address, email = email, entry = entry, proof = proof, sealed = sealed,
     code_bucket = KEYS[at], subject_bucket = KEYS[at + 1], entry_bucket = KEYS[at + 2],
   }
   items[i - 4] = item
@@ -168,6 +168,20 @@ local function earlier(item, s, c)
   end
 end
 
+-- shares_address is for how many milliseconds another subject's redemption from
+-- the item's address is still remembered; nil if there is none.
+local function shares_address(item)
+  if not dedup or item.address == '' then
+    return nil
+  end
+  for _, found in ipairs({dedup.last_found[item.address] or '', dedup.current_found[item.address] or ''}) do
+    local who, at = string.match(found, '^(.*);(%d+)$')
+    if who and who ~= item.subject and tonumber(at) > now - rules.dedup_ms then
+      return tonumber(at) + rules.dedup_ms - now
+    end
+  end
+end
+
 -- refusal is why the item cannot be redeemed, and for how many milliseconds
 -- waiting is what helps; nil if it can.
 local function refusal(item, s, c)
@@ -212,13 +226,12 @@ local function refusal(item, s, c)
   if campaign.per_subject > 0 and in_campaign >= campaign.per_subject then
     return 'already_redeemed'
   end
-  if dedup and item.address ~= '' then
-    for _, found in ipairs({dedup.last_found[item.address] or '', dedup.current_found[item.address] or ''}) do
-      local who, at = string.match(found, '^(.*);(%d+)$')
-      if who and who ~= item.subject and tonumber(at) > now - rules.dedup_ms then
-        return 'address_already_redeemed', tonumber(at) + rules.dedup_ms - now
-      end
-    end
+  local shared = shares_address(item)
+  if shared and rules.dedup_action == 'refuse' then
+    return 'address_already_redeemed', shared
+  end
+  if shared and rules.dedup_action == 'challenge' and not item.solved then
+    return 'challenge_required'
   end
   if campaign.cap > 0 and campaign.used >= campaign.cap then
     return 'campaign_full'
@@ -257,6 +270,9 @@ local function decide(item)
     made.status, made.expires, held = 'h', now + rules.hold_ms, 1
     held_until[#held_until + 1] = int(made.expires)
     held_until[#held_until + 1] = made.id
+  end
+  if not asserts and shares_address(item) then
+    events[#events + 1] = table.concat({'signal', 'shared_address', item.id, item.code, c.campaign, item.subject, item.address}, '\t')
   end
   use(c, campaign_of(c.campaign), 1, held)
   count_pace(campaign_of(c.campaign))

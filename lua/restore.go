@@ -128,7 +128,7 @@ var statusLetters = map[gateway.Status]string{gateway.Held: "h", gateway.Committ
 func (r *Restore) Redemptions(ctx context.Context, list []gateway.StoredRedemption) error {
 	r.Counted.Redemptions += len(list)
 	window := time.Duration(r.policy.Limits.AddressDedup.Window)
-	dedups := r.policy.Limits.AddressDedup.Action == gateway.DedupRefuse
+	dedups := r.policy.Limits.AddressDedup.Action != gateway.DedupOff
 	now, err := r.store.redisTime(ctx)
 	if err != nil {
 		return err

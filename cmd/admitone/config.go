@@ -13,6 +13,8 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/redis/go-redis/v9"
 
+	"admitone/gateway/challenge"
+	"admitone/gateway/country"
 	"admitone/gateway/keyring"
 	"admitone/lua"
 )
@@ -94,6 +96,30 @@ type listen struct {
 	Forwarded      bool     `help:"Read RFC 7239 Forwarded instead of X-Forwarded-For."`
 	PerAddress     int      `default:"256" help:"Open connections of one client address."`
 	WebhookAllow   []string `help:"Private CIDRs that webhooks may be sent to, by http too." placeholder:"CIDR"`
+
+	CountryDatabase     string `help:"MaxMind DB file for the policies' rules of countries; read again when it changes." placeholder:"FILE"`
+	ChallengeSecretFile string `help:"File of the secret for Turnstile or hCaptcha; or ADMITONE_CHALLENGE_SECRET." placeholder:"FILE"`
+}
+
+// countries is the database of countries; nil if none was given.
+func (l listen) countries() (*country.DB, error) {
+	if l.CountryDatabase == "" {
+		return nil, nil
+	}
+	d, err := country.Open(l.CountryDatabase)
+	if err != nil {
+		return nil, fmt.Errorf("--country-database: %w", err)
+	}
+	return d, nil
+}
+
+// challenger asks whether challenges were solved; nil without a secret.
+func (l listen) challenger() (*challenge.Verifier, error) {
+	text, err := secret(l.ChallengeSecretFile, "ADMITONE_CHALLENGE_SECRET")
+	if err != nil || text == "" {
+		return nil, err
+	}
+	return challenge.New(text), nil
 }
 
 func (l listen) proxies() ([]netip.Prefix, error) {

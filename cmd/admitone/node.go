@@ -17,6 +17,8 @@ import (
 
 	"admitone/gateway"
 	"admitone/gateway/admin"
+	"admitone/gateway/challenge"
+	"admitone/gateway/country"
 	"admitone/gateway/edge"
 	"admitone/gateway/keyring"
 	"admitone/lua"
@@ -49,6 +51,8 @@ type node struct {
 	work      sync.WaitGroup
 	stopWork  context.CancelFunc
 	unsafe    func(context.Context) []string
+	countries *country.DB
+	challenge *challenge.Verifier
 	lastError chan error
 }
 
@@ -80,7 +84,7 @@ func (n *node) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	n.unsafe = func(ctx context.Context) []string { return unsafeSettings(ctx, n.redis) }
+	n.unsafe = func(ctx context.Context) []string { return append(unsafeSettings(ctx, n.redis), n.unable(ctx)...) }
 	for _, w := range n.unsafe(ctx) {
 		n.log.Warn("Redis: " + w)
 	}
@@ -91,10 +95,14 @@ func (n *node) start(ctx context.Context) (err error) {
 	}
 	n.ledger.Follow(n.jobs)
 	keys := gateway.NewKeys(n.ledger, n.adminKey)
-	n.edge = edge.New(edge.Config{
+	public := edge.Config{
 		Store: n.store, Keyring: n.keyring, Persisted: persisted, Keys: keys, TrustedProxies: proxies, UseForwarded: n.Forwarded,
 		ConnectionsPerAddress: n.PerAddress, Log: n.log, Metrics: registry,
-	})
+	}
+	if err := n.screens(&public); err != nil {
+		return err
+	}
+	n.edge = edge.New(public)
 	n.admin = admin.Serve(admin.New(admin.Config{
 		Store: n.store, Ledger: n.ledger, Verifier: n.healer, Queue: n.jobs, Keys: keys, Checker: n.keyring, Persisted: persisted, Log: n.log, Metrics: registry, Rehearsal: n.rehearsal,
 		Ready: n.notReady, Warnings: n.unsafe,
@@ -107,6 +115,45 @@ func (n *node) start(ctx context.Context) (err error) {
 		return fmt.Errorf("the private listener: %w; choose another port with --admin-addr", err)
 	}
 	return n.run(registry, persisted)
+}
+
+// screens opens what policies need to know of addresses and people.
+func (n *node) screens(c *edge.Config) (err error) {
+	if n.countries, err = n.listen.countries(); err != nil {
+		return err
+	}
+	if n.challenge, err = n.challenger(); err != nil {
+		return err
+	}
+	if n.countries != nil {
+		c.Countries = n.countries
+	}
+	if n.challenge != nil {
+		c.Challenger = n.challenge
+	}
+	return nil
+}
+
+// unable lists what policies ask of this process and it cannot do.
+func (n *node) unable(ctx context.Context) (warnings []string) {
+	names, err := n.store.Launches(ctx)
+	if err != nil {
+		return nil // said elsewhere
+	}
+	for _, name := range names {
+		l, err := n.store.Launch(ctx, name)
+		if err != nil {
+			continue
+		}
+		abuse := &l.Policy.Abuse
+		if n.countries == nil && len(abuse.Countries.Allow)+len(abuse.Countries.Deny) > 0 {
+			warnings = append(warnings, "the launch "+name+" has rules of countries, and there is no --country-database: they refuse nobody")
+		}
+		if n.challenge == nil && l.Policy.Limits.AddressDedup.Action == gateway.DedupChallenge {
+			warnings = append(warnings, "the launch "+name+" asks for a challenge, and there is no ADMITONE_CHALLENGE_SECRET: nobody can solve it")
+		}
+	}
+	return warnings
 }
 
 // warmFor is how long a start waits for launches to be admitted. One that takes
@@ -154,6 +201,9 @@ func (n *node) run(registry *prometheus.Registry, persisted *gateway.Persisted) 
 	n.work.Go(func() {
 		n.healer.Patrol(work, time.Minute, func(launch string, rows int) { drift.WithLabelValues(launch).Set(float64(rows)) })
 	})
+	if n.countries != nil {
+		n.work.Go(func() { n.countries.Watch(work, time.Minute, n.log) })
+	}
 	n.work.Go(func() { n.healer.Watch(work, 250*time.Millisecond) })
 	go func() { n.lastError <- n.edge.Serve(n.public) }()
 	go func() {

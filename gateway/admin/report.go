@@ -1,6 +1,10 @@
 package admin
 
-import "net/http"
+import (
+	"net/http"
+
+	"admitone/gateway"
+)
 
 func (s *server) stats(c *call) error {
 	l, err := c.launch(s)
@@ -24,6 +28,30 @@ func (s *server) events(c *call) error {
 		return err
 	}
 	list, err := s.Ledger.Changes(c.r.Context(), l.Name, p)
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, list)
+}
+
+func (s *server) anomalies(c *call) error {
+	l, err := c.launch(s)
+	if err != nil {
+		return err
+	}
+	p, err := c.page()
+	if err != nil {
+		return err
+	}
+	open := false
+	switch c.r.URL.Query().Get("state") {
+	case "", "all":
+	case "open":
+		open = true
+	default:
+		return gateway.Invalid("state", "Use open or all.")
+	}
+	list, err := s.Ledger.Anomalies(c.r.Context(), l.Name, open, p)
 	if err != nil {
 		return err
 	}

@@ -57,6 +57,7 @@ var apiRoutes = []struct {
 
 	{"GET /admin/v1/launches/{launch}/stats", gateway.ScopeRead, false, (*server).stats},
 	{"GET /admin/v1/launches/{launch}/events", gateway.ScopeRead, false, (*server).events},
+	{"GET /admin/v1/launches/{launch}/anomalies", gateway.ScopeRead, false, (*server).anomalies},
 	{"GET /admin/v1/launches/{launch}/conflicts", gateway.ScopeRead, false, (*server).conflicts},
 	{"GET /admin/v1/launches/{launch}/parked", gateway.ScopeRead, false, (*server).parked},
 	{"GET /admin/v1/launches/{launch}/position", gateway.ScopeRead, false, (*server).position},

@@ -46,6 +46,7 @@ type Ledger interface {
 	Keys(ctx context.Context) ([]*gateway.APIKey, error)
 	RevokeKey(ctx context.Context, id gateway.ID) error
 	Job(ctx context.Context, launch string, id gateway.ID) (gateway.MintJob, error)
+	Anomalies(ctx context.Context, launch string, open bool, p gateway.Page) (ledger.List[gateway.Anomaly], error)
 	Webhooks(ctx context.Context, launch string) ([]gateway.WebhookEndpoint, error)
 	Webhook(ctx context.Context, launch string, id gateway.ID) (gateway.WebhookEndpoint, error)
 	DeleteWebhook(ctx context.Context, launch string, id gateway.ID) error

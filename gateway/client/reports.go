@@ -61,6 +61,17 @@ func (c *Client) Events(ctx context.Context, launch string, p gateway.Page) (Lis
 	return list, err
 }
 
+// Anomalies lists what was unusual, newest first; with open only what still is.
+func (c *Client) Anomalies(ctx context.Context, launch string, open bool, p gateway.Page) (List[gateway.Anomaly], error) {
+	q := pageQuery(p)
+	if open {
+		q.Set("state", "open")
+	}
+	var list List[gateway.Anomaly]
+	err := c.get(ctx, c.privatePath(launch, "anomalies"), q, &list)
+	return list, err
+}
+
 // Conflicts lists what Postgres' constraints refused.
 func (c *Client) Conflicts(ctx context.Context, launch string) ([]gateway.ConflictRow, error) {
 	return all(func(p gateway.Page) (list List[gateway.ConflictRow], err error) {

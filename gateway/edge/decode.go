@@ -20,14 +20,15 @@ const (
 	fSource
 	fMode
 	fIP
+	fChallenge
 	fieldCount
 )
 
-var fieldNames = [fieldCount]string{"code", "subject", "email", "name", "source", "mode", "ip"}
+var fieldNames = [fieldCount]string{"code", "subject", "email", "name", "source", "mode", "ip", "challenge"}
 
 // maxBytes bounds each field, in bytes. A name is bounded in characters
 // besides.
-var maxBytes = [fieldCount]int{fCode: gateway.MaxCodeInput, fSubject: 200, fEmail: 254, fName: 4 * maxName, fSource: 50, fMode: 6, fIP: 45}
+var maxBytes = [fieldCount]int{fCode: gateway.MaxCodeInput, fSubject: 200, fEmail: 254, fName: 4 * maxName, fSource: 50, fMode: 6, fIP: 45, fChallenge: 4096}
 
 const maxName = 100 // characters
 

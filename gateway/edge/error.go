@@ -65,6 +65,9 @@ func (q *request) explain(err error) *gateway.Error {
 func (q *request) write(e *gateway.Error) {
 	retry := retrySeconds(e.RetryAfter)
 	q.out = appendProblem(q.out[:0], e, q.id, retry)
+	if e.Reason == gateway.ChallengeRequired && q.launch != nil {
+		q.out = appendChallenge(q.out, &q.launch.Policy.Abuse.Challenge)
+	}
 	q.headers("application/problem+json")
 	h := &q.ctx.Response.Header
 	if retry > 0 {

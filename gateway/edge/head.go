@@ -19,6 +19,7 @@ type head struct {
 	proof           []byte // Idempotency-Key
 	requestID       []byte
 	userAgent       []byte
+	origin          []byte   // of the page that calls from a browser
 	purpose         []byte   // Sec-Purpose or Purpose: what a browser fetches ahead
 	proto           []byte   // the last X-Forwarded-Proto
 	forwardedFor    [][]byte // every X-Forwarded-For, in order
@@ -104,6 +105,9 @@ func (h *head) field(line []byte) *gateway.Error {
 	case 6:
 		if fold(name, "cookie") {
 			return h.once(fieldCookie, &h.cookie, value)
+		}
+		if fold(name, "origin") {
+			h.origin = value
 		}
 	case 7:
 		if fold(name, "purpose") && h.purpose == nil {

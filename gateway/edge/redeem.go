@@ -8,7 +8,7 @@ import (
 	"admitone/gateway"
 )
 
-const redeemFields = 1<<fCode | 1<<fSubject | 1<<fEmail | 1<<fName | 1<<fSource | 1<<fMode | 1<<fIP
+const redeemFields = 1<<fCode | 1<<fSubject | 1<<fEmail | 1<<fName | 1<<fSource | 1<<fMode | 1<<fIP | 1<<fChallenge
 
 // redeem answers POST /v1/launches/{l}/redemptions.
 func (q *request) redeem() error {
@@ -31,7 +31,7 @@ func (q *request) redeem() error {
 	}
 	r, err := q.server.config.Store.Redeem(q.server.running, q.launch.Name, &q.ask)
 	if err != nil {
-		return err
+		return q.unsolved(err)
 	}
 	receipt, late := q.receipt(durability, r.Epoch, r.Position, r.Replayed)
 	// A stranger who names the same subject and code is answered the same
@@ -58,7 +58,7 @@ func (q *request) redeem() error {
 // readRedeem fills q.ask.
 func (q *request) readRedeem(b *body) (err error) {
 	q.ask = gateway.Redeem{Name: b.value[fName], Source: b.value[fSource]}
-	if q.ask.Address, err = q.counted(b); err != nil {
+	if q.ask.Address, q.ask.Country, err = q.counted(b); err != nil {
 		return err
 	}
 	switch b.value[fMode] {
@@ -84,11 +84,14 @@ func (q *request) readRedeem(b *body) (err error) {
 	}
 	q.ask.Subject, q.ask.Email = who, mail
 	if b.given(fCode) {
-		q.ask.Code, err = readCode(b.value[fCode])
-		return err
-	}
-	if q.ask.Code = q.attributed(); q.ask.Code == "" {
+		if q.ask.Code, err = readCode(b.value[fCode]); err != nil {
+			return err
+		}
+	} else if q.ask.Code = q.attributed(); q.ask.Code == "" {
 		return gateway.Invalid("code", "Give a code, or follow an invitation link first.")
+	}
+	if b.given(fChallenge) {
+		q.solve(b.value[fChallenge])
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package edge
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"net/netip"
 	"runtime"
 	"runtime/debug"
 	"strconv"
@@ -33,6 +32,7 @@ type request struct {
 	key        *gateway.APIKey // nil: the caller is the public, or a member
 	ask        gateway.Redeem
 	outcome    string
+	unchecked  bool // a challenge's token could not be checked
 }
 
 // handle is fasthttp's handler.
@@ -68,7 +68,9 @@ func (q *request) serve() (whole bool) {
 	q.id = q.server.ids.append(q.id[:0], q.head.requestID)
 	q.route, q.launchName, q.param = find(header.RequestURI())
 	var err error
-	if r := q.route; r != routeOther && !r.allows(header.Method()) {
+	if r := q.route; r != routeOther && q.head.origin != nil && string(header.Method()) == "OPTIONS" {
+		err = q.preflight()
+	} else if r != routeOther && !r.allows(header.Method()) {
 		q.ctx.Response.Header.Set("Allow", routes[r].allow)
 		err = &gateway.Error{Reason: gateway.MethodNotAllowed, Detail: "Use one of: " + routes[r].allow + "."}
 	} else {
@@ -143,26 +145,6 @@ func trimParameter(b []byte) []byte {
 	return b
 }
 
-// counted is whom this request's attempts are counted against: the address that
-// a back end names, or where the request came from. A back end that names none
-// is not counted, or its users would lock each other out.
-func (q *request) counted(b *body) (netip.Prefix, error) {
-	bits := q.launch.Policy.Limits.IPv6Prefix
-	switch {
-	case b.given(fIP) && q.key == nil:
-		return netip.Prefix{}, gateway.Invalid("ip", "Only a back end with a server key says whose address it is.")
-	case b.given(fIP):
-		a, err := netip.ParseAddr(b.value[fIP])
-		if err != nil || a.Zone() != "" {
-			return netip.Prefix{}, gateway.Invalid("ip", "Use an IPv4 or IPv6 address.")
-		}
-		return counted(a, bits), nil
-	case q.key != nil:
-		return netip.Prefix{}, nil
-	}
-	return counted(q.server.proxies.client(peerAddress(q.ctx.RemoteAddr()), &q.head), bits), nil
-}
-
 // send writes an answer of JSON.
 func (q *request) send(status int) {
 	q.headers("application/json")
@@ -178,6 +160,9 @@ func (q *request) headers(contentType string) {
 	h.SetBytesV("X-Request-Id", q.id)
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
+	if q.head.origin != nil {
+		q.share()
+	}
 }
 
 // requestIDs makes the ids of requests that bring none: unique, not secret.

@@ -18,6 +18,7 @@ const (
 	routeRelease
 	routeValidate
 	routeOpen
+	routePreflight // of any other route
 	routeCount
 )
 
@@ -30,6 +31,7 @@ var routes = [routeCount]struct{ name, allow string }{
 	routeRelease:    {"release", "POST"},
 	routeValidate:   {"validate", "POST"},
 	routeOpen:       {"open", "GET, HEAD"},
+	routePreflight:  {"preflight", "OPTIONS"},
 }
 
 // answer runs the handler of a route.

@@ -47,6 +47,16 @@ type Persistence interface {
 	Wait(ctx context.Context, launch string, epoch, position uint64) error
 }
 
+// Countries knows where addresses are: ISO 3166-1 codes, "" for an address that
+// it does not know. It is asked on every redemption.
+type Countries interface{ Country(netip.Addr) string }
+
+// Challenger asks a provider whether a challenge's token is good. An error says
+// that the provider did not answer.
+type Challenger interface {
+	Verify(ctx context.Context, provider, token string) (bool, error)
+}
+
 // Config is what a Server stands on. Store, Keyring and Persisted are
 // required.
 type Config struct {
@@ -54,6 +64,9 @@ type Config struct {
 	Keyring   *keyring.Keyring
 	Persisted Persistence
 	Keys      KeyChecker // nil: no API key is good
+
+	Countries  Countries  // nil: nobody's country is known
+	Challenger Challenger // nil: no challenge's token can be checked
 
 	// PersistWait is how long an answer waits for Postgres where the request or
 	// the policy asks for it; then it says accepted. 0: 2 s.

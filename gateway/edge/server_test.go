@@ -234,6 +234,7 @@ admitone_http_requests_total{outcome="not_found",route="other"} 1
 admitone_http_requests_total{outcome="ok",route="confirm"} 0
 admitone_http_requests_total{outcome="ok",route="open"} 0
 admitone_http_requests_total{outcome="ok",route="other"} 0
+admitone_http_requests_total{outcome="ok",route="preflight"} 0
 admitone_http_requests_total{outcome="ok",route="redeem"} 1
 admitone_http_requests_total{outcome="ok",route="redemption"} 0
 admitone_http_requests_total{outcome="ok",route="release"} 0

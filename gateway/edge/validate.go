@@ -23,7 +23,7 @@ func (q *request) validate() error {
 		return err
 	}
 	var ask gateway.Validate
-	if ask.Address, err = q.counted(&b); err != nil {
+	if ask.Address, _, err = q.counted(&b); err != nil {
 		return err
 	}
 	if !b.given(fCode) {

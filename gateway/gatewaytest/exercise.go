@@ -65,6 +65,7 @@ func Exercise(t *testing.T, open func(t *testing.T) Store) {
 		{"mint", mint},
 		{"change codes", changeCodes},
 		{"address dedup", addressDedup},
+		{"shared addresses", sharedAddresses},
 		{"idempotency keys", proofs},
 		{"pace", pace},
 		{"joins", joins},
@@ -657,6 +658,39 @@ func addressDedup(f *fixture) {
 	if err := try("bob"); err != nil {
 		f.Fatal(err)
 	}
+}
+
+// sharedAddresses: what is only a signal lets in, and a challenge lets in
+// whoever has solved it.
+func sharedAddresses(f *fixture) {
+	dedup := gateway.DedupPolicy{Window: gateway.Duration(time.Minute), Action: gateway.DedupChallenge}
+	var policy gateway.Policy
+	f.launch(func(p *gateway.Policy) {
+		p.Limits.AddressDedup, p.Abuse.Challenge = dedup, gateway.ChallengePolicy{Provider: gateway.ChallengeTurnstile, SiteKey: "k"}
+		policy = *p
+	})
+	f.campaign("c", func(c *gateway.Campaign) { c.MaxUses = 9 }, "A")
+	from := netip.MustParsePrefix("192.0.2.1/32")
+	try := func(subject string, mode gateway.Mode, solved bool) (gateway.Redemption, error) {
+		return f.Redeem(f.ctx, theLaunch, &gateway.Redeem{Code: "A", Subject: subject, Address: from, Mode: mode, Solved: solved})
+	}
+	admitted := func(subject string, mode gateway.Mode, solved, again bool) {
+		f.Helper()
+		if r, err := try(subject, mode, solved); err != nil || r.Replayed != again || (r.Status == gateway.Held) != (mode == gateway.Hold) {
+			f.Fatalf("%+v, %v", r, err)
+		}
+	}
+	admitted("ann", gateway.Commit, false, false)
+	_, err := try("bob", gateway.Commit, false)
+	f.refused(gateway.ChallengeRequired, err)
+	admitted("bob", gateway.Hold, true, false)
+	admitted("bob", gateway.Hold, false, true) // the token was used up by the first request
+	f.used("A", 2, 1, gateway.CodeActive)
+	policy.Limits.AddressDedup.Action = gateway.DedupSignal
+	if _, err := f.PutPolicy(f.ctx, policy, 0, by); err != nil {
+		f.Fatal(err)
+	}
+	admitted("cat", gateway.Commit, false, false)
 }
 
 func proofs(f *fixture) {

@@ -176,11 +176,15 @@ func (m *Model) refusal(l *modelLaunch, r *gateway.Redeem, c *modelCode, from st
 	if campaign.PerSubject > 0 && inCampaign >= campaign.PerSubject {
 		return gateway.AlreadyRedeemed, 0
 	}
-	if dedup := policy.Limits.AddressDedup; dedup.Action == gateway.DedupRefuse && from != "" {
+	if dedup := policy.Limits.AddressDedup; dedup.Action != gateway.DedupOff && from != "" {
 		seen, ok := l.addresses[from]
 		until := seen.at.Add(time.Duration(dedup.Window))
-		if ok && seen.subject != r.Subject && m.now.Before(until) {
+		shared := ok && seen.subject != r.Subject && m.now.Before(until)
+		switch {
+		case shared && dedup.Action == gateway.DedupRefuse:
 			return gateway.AddressAlreadyRedeemed, until.Sub(m.now)
+		case shared && dedup.Action == gateway.DedupChallenge && !r.Solved:
+			return gateway.ChallengeRequired, 0
 		}
 	}
 	if why := l.usesRefusal(c); why != "" {

@@ -4,11 +4,11 @@
 -- more, and is emptied when its turn comes again.
 
 -- read_rules reads the launch's rules:
--- open;once;address_n;address_ms;subject_n;subject_ms;dedup_ms;hold_ms;opaque
+-- open;once;address_n;address_ms;subject_n;subject_ms;dedup_ms;hold_ms;opaque;dedup_action
 local function read_rules(packed)
   local n = {}
   for w in string.gmatch(packed, '[^;]+') do
-    n[#n + 1] = tonumber(w)
+    n[#n + 1] = tonumber(w) or w
   end
   return {
     open = n[1] == 1,
@@ -18,6 +18,7 @@ local function read_rules(packed)
     dedup_ms = n[7],
     hold_ms = n[8],
     opaque = n[9] == 1,
+    dedup_action = n[10] or 'refuse',
   }
 end
 

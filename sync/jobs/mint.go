@@ -34,6 +34,7 @@ type Ledger interface {
 	Job(ctx context.Context, launch string, id gateway.ID) (gateway.MintJob, error)
 	JobDone(ctx context.Context, j gateway.MintJob, done int, cause string) error
 	WebhookLedger
+	AnomalyLedger
 }
 
 // Queue takes jobs and works on them. Every gateway has one; they share the
@@ -81,14 +82,17 @@ func New(ctx context.Context, o Options) (*Queue, error) {
 		return nil, fmt.Errorf("jobs: bringing River's tables up to date: %w", err)
 	}
 	q := &Queue{ledger: o.Ledger, hooks: o.Ledger, keyring: o.Keyring, outbound: newOutbound(o.WebhookAllow)}
-	q.followers = []ledger.Follower{&webhooks{o.Ledger, q.deliver}}
+	hooks := &webhooks{o.Ledger, q.deliver}
+	q.followers = []ledger.Follower{hooks}
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &minter{store: o.Store, ledger: o.Ledger, keyring: o.Keyring})
 	river.AddWorker(workers, &deliverer{
 		ledger: o.Ledger, keyring: o.Keyring, outbound: q.outbound, log: o.Logger, metrics: newWebhookMetrics(o.Registry), inFlight: map[gateway.ID]int{},
 	})
+	river.AddWorker(workers, &detective{store: o.Store, ledger: o.Ledger, hooks: hooks, log: o.Logger, metrics: newAnomalyMetrics(o.Registry)})
 	q.client, err = river.NewClient(driver, &river.Config{
 		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 2}, webhookQueue: {MaxWorkers: webhookWorkers}}, Workers: workers,
+		PeriodicJobs: []*river.PeriodicJob{anomalyJob()},
 		// A job of a process that was killed is another's after this; one without
 		// a timeout would never be.
 		JobTimeout: jobTimeout, RescueStuckJobsAfter: jobTimeout, MaxAttempts: 10,

@@ -57,7 +57,7 @@ func Parse(launch, raw string) (gateway.Record, error) {
 
 // arity is how many words follow a line's kind.
 var arity = map[string]int{
-	"launch": 5, "clock": 4, "campaign": 4, "minted": 9, "changed": 5, "redeemed": 9, "settled": 9, "refused": 6, "opened": 3,
+	"launch": 5, "clock": 4, "campaign": 4, "minted": 9, "changed": 5, "redeemed": 9, "settled": 9, "refused": 6, "opened": 3, "signal": 6,
 	"joined": 11, "boosted": 8, "confirmed": 2, "entry": 9, "release": 8, "offered": 7, "released": 2, "schedule": 4,
 }
 
@@ -132,6 +132,8 @@ func (w *words) event(kind string) gateway.Event {
 		}
 		e.By = w.actor()
 		return e
+	case "signal":
+		return gateway.Signalled{What: w.needed(), Redemption: w.id(), Code: w.code(w.next()), Campaign: w.campaign(), Subject: w.needed(), Address: w.next()}
 	case "refused":
 		return gateway.Refused{Reason: gateway.Reason(w.needed()), Counted: w.flag(), Verb: w.needed(), Code: w.code(w.next()), Subject: w.next(), Address: w.next()}
 	}

@@ -24,6 +24,7 @@ func TestParse(t *testing.T) {
 		"redeemed\t" + id.Short() + "\theld\tAB\t2\tsubject\taddress\tproof\t1800000000000\tsealed": gateway.Redeemed{ID: id, Status: gateway.Held, Code: "AB", Campaign: 2, Subject: "subject", Address: "address", Proof: "proof", ExpiresAt: time.UnixMilli(1_800_000_000_000).UTC(), Sealed: []byte("sealed")},
 		"settled\t" + id.Short() + "\theld\treleased\texpire\tAB\t2\tsubject\tann\ta%09b+%26+c":     gateway.Settled{ID: id, From: gateway.Held, To: gateway.Released, Cause: gateway.Expire, Code: "AB", Campaign: 2, Subject: "subject", By: by},
 		"refused\tcode_unknown\t1\tvalidate\tAB\t\taddress":                                         gateway.Refused{Reason: gateway.CodeUnknown, Counted: true, Verb: "validate", Code: "AB", Address: "address"},
+		"signal\tshared_address\t" + id.Short() + "\tAB\t2\tsubject\taddress":                       gateway.Signalled{What: "shared_address", Redemption: id, Code: "AB", Campaign: 2, Subject: "subject", Address: "address"},
 		"opened\tAB\t2\t9": gateway.Opened{Code: "AB", Campaign: 2, Count: 9},
 		"joined\tAAAAAAAAAAAAAAAA\t9\t15\tproduct+hunt\t5\tBBBBBBBBBBBBBBBB\tc\taddress\tproof\ts:5:1800000000:x\tsealed": gateway.EntryJoined{
 			Key: "AAAAAAAAAAAAAAAA", Arrival: 9, Priority: 15, Source: "product hunt", Points: 5, Referrer: "BBBBBBBBBBBBBBBB", Counted: true,

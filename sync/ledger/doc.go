@@ -13,6 +13,7 @@
 //	epochs                                    where each history went on from
 //	gateways, vouchers                        who lives, and has told what it answered
 //	attempts, visits, changes                 refusals, visited links, operators' changes
+//	signals, anomalies                        what a rule noticed and let in; what was unusual
 //	journal                                   every record as it was written, by month
 //	conflicts, parked                         what did not fit
 //	api_keys, idempotency, mint_jobs          what lives in Postgres only

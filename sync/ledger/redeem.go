@@ -51,7 +51,7 @@ func (a *applier) person(sealed []byte) gateway.Person {
 	if err != nil {
 		return gateway.Person{}
 	}
-	return gateway.Person{Subject: printable(p.Subject), Email: printable(p.Email), Name: printable(p.Name), Source: printable(p.Source)}
+	return gateway.Person{Subject: printable(p.Subject), Email: printable(p.Email), Name: printable(p.Name), Source: printable(p.Source), Country: printable(p.Country)}
 }
 
 // settle ends redemptions of earlier batches.
@@ -89,12 +89,12 @@ func (a *applier) redeem(ctx context.Context, s *set) error {
 		}
 		rows = append(rows, []any{
 			[16]byte(id), a.launch, string(r.Code), r.Campaign, r.person.Subject, r.person.Email, r.person.Name, r.person.Source,
-			r.Subject, r.Address, r.Proof, string(status), r.at, expires, settledAt, actor, cause, note, r.seq,
+			r.Subject, r.Address, r.Proof, string(status), r.at, expires, settledAt, actor, cause, note, r.seq, r.person.Country,
 		})
 	}
 	_, err := a.tx.CopyFrom(ctx, pgx.Identifier{"redemptions"}, []string{
 		"id", "launch", "code", "campaign", "subject", "email", "name", "source", "subject_key", "address_key", "proof", "status",
-		"created_at", "expires_at", "settled_at", "settled_by", "cause", "note", "position",
+		"created_at", "expires_at", "settled_at", "settled_by", "cause", "note", "position", "country",
 	}, pgx.CopyFromRows(rows))
 	return err
 }

@@ -26,6 +26,7 @@ type set struct {
 	uses        map[gateway.Code]*uses
 	campaignUse map[uint32]int
 	refused     []placed
+	signals     []placed
 	visits      map[gateway.Code]gateway.Opened
 	changes     []change
 	waitlist
@@ -41,7 +42,7 @@ func (a *applier) set(ctx context.Context, list []placed) error {
 	}
 	for _, write := range []func(context.Context, *set) error{
 		a.putLaunches, a.setClock, a.putCampaigns, a.mint, a.changeCodes, a.settle, a.redeem, a.countUses, a.countCampaigns,
-		a.joinEntries, a.changeEntries, a.putReleases, a.changeReleases, a.putSchedule, a.refuse, a.visit, a.audit,
+		a.joinEntries, a.changeEntries, a.putReleases, a.changeReleases, a.putSchedule, a.refuse, a.signal, a.visit, a.audit,
 	} {
 		if err := write(ctx, s); err != nil {
 			return err
@@ -141,6 +142,8 @@ func (a *applier) gatherOne(s *set, p placed) error {
 		s.use(e.Code, e.Campaign, n, -held(e.From))
 	case gateway.Refused:
 		s.refused = append(s.refused, p)
+	case gateway.Signalled:
+		s.signals = append(s.signals, p)
 	case gateway.Opened:
 		e.Count += s.visits[e.Code].Count
 		s.visits[e.Code] = e
@@ -181,6 +184,21 @@ func (a *applier) refuse(ctx context.Context, s *set) error {
 	}
 	_, err := a.tx.CopyFrom(ctx, pgx.Identifier{"attempts"}, []string{
 		"launch", "at", "position", "reason", "counted", "verb", "code", "subject_key", "address_key",
+	}, pgx.CopyFromRows(rows))
+	return err
+}
+
+func (a *applier) signal(ctx context.Context, s *set) error {
+	if len(s.signals) == 0 {
+		return nil
+	}
+	rows := make([][]any, len(s.signals))
+	for i, p := range s.signals {
+		e := p.Event.(gateway.Signalled)
+		rows[i] = []any{a.launch, p.record.At, p.record.Seq, e.What, [16]byte(e.Redemption), string(e.Code), e.Campaign, e.Subject, e.Address}
+	}
+	_, err := a.tx.CopyFrom(ctx, pgx.Identifier{"signals"}, []string{
+		"launch", "at", "position", "signal", "redemption", "code", "campaign", "subject_key", "address_key",
 	}, pgx.CopyFromRows(rows))
 	return err
 }

@@ -59,6 +59,9 @@ func (l *Ledger) Tidy(ctx context.Context, now time.Time) error {
 		if _, err := l.pool.Exec(ctx, `DELETE FROM attempts WHERE launch = $1 AND at < $2`, one.id, now.Add(-time.Duration(one.policy.Attempts))); err != nil {
 			return fmt.Errorf("ledger: tidy attempts: %w", err)
 		}
+		if _, err := l.pool.Exec(ctx, `DELETE FROM signals WHERE launch = $1 AND at < $2`, one.id, now.Add(-time.Duration(one.policy.Attempts))); err != nil {
+			return fmt.Errorf("ledger: tidy signals: %w", err)
+		}
 	}
 	if longest > 0 {
 		return l.dropBefore(ctx, now.Add(-time.Duration(longest)))
