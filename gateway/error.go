@@ -63,6 +63,8 @@ const (
 	CampaignExists      Reason = "campaign_exists"
 	CodeExists          Reason = "code_exists"
 	RedemptionUnknown   Reason = "redemption_unknown"
+	MemberUnknown       Reason = "member_unknown"
+	RoundsExhausted     Reason = "rounds_exhausted"
 	HoldExpired         Reason = "hold_expired"
 	NotHeld             Reason = "not_held"
 	NotCommitted        Reason = "not_committed"
@@ -119,6 +121,8 @@ var sentences = map[Reason]string{
 	CampaignExists:         "A campaign of this name exists already in the launch.",
 	CodeExists:             "A code of this text exists already in the launch.",
 	RedemptionUnknown:      "There is no redemption with this id.",
+	MemberUnknown:          "Nobody of this name is a member of the launch.",
+	RoundsExhausted:        "There are not enough rounds left.",
 	HoldExpired:            "This hold has expired; the code is free again. Redeem it anew.",
 	NotHeld:                "This redemption is not held any more.",
 	NotCommitted:           "Only a committed redemption can be rolled back.",

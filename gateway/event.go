@@ -209,6 +209,31 @@ type SchedulePut struct {
 	By      Actor
 }
 
+// MemberChanged is a member's record, whole, as a change left it.
+type MemberChanged struct {
+	Subject string // key
+	Cause   MemberCause
+	Ref     string // what caused it: a redemption's short id, a number, a code; "" if nothing
+	Member  StoredMember
+	Record  string // as Redis holds it
+	By      Actor
+	Sealed  []byte // Person of a subject that redeemed nothing; "" otherwise
+}
+
+// MilestoneCrossed is a number of referrals reached for the first time.
+type MilestoneCrossed struct {
+	Subject   string // key
+	Milestone int    // referrals
+	Invites   int    // granted for it
+	Referrals int    // then
+}
+
+// MemberActed is something that a member did in the app.
+type MemberActed struct {
+	Subject string // key
+	Name    string
+}
+
 // Person is what the journal carries sealed: who redeemed, in plain words.
 type Person struct {
 	Subject string `json:"s"`
@@ -237,3 +262,8 @@ func (OfferMade) Kind() string      { return "offered" }
 func (ReleaseEnded) Kind() string   { return "released" }
 func (SchedulePut) Kind() string    { return "schedule" }
 func (Signalled) Kind() string      { return "signal" }
+
+// The kinds of members' events.
+func (MemberChanged) Kind() string    { return "member" }
+func (MilestoneCrossed) Kind() string { return "milestone" }
+func (MemberActed) Kind() string      { return "activity" }

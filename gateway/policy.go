@@ -36,6 +36,9 @@ const (
 	ChallengeTurnstile = "turnstile"
 	ChallengeHCaptcha  = "hcaptcha"
 
+	NamedByAnyone = "anyone"
+	NamedByServer = "server"
+
 	DisposableRefuse = "refuse"
 	DisposableAllow  = "allow"
 )
@@ -55,6 +58,7 @@ type Policy struct {
 	Abuse       AbusePolicy       `json:"abuse"`
 	Unlock      UnlockPolicy      `json:"unlock"`
 	Waitlist    WaitlistPolicy    `json:"waitlist"`
+	Referrals   ReferralsPolicy   `json:"referrals"`
 	Attribution AttributionPolicy `json:"attribution"`
 	Browsers    BrowsersPolicy    `json:"browsers"`
 	Anomalies   AnomaliesPolicy   `json:"anomalies"`
@@ -65,6 +69,7 @@ type Policy struct {
 type SubjectsPolicy struct {
 	Identity      string          `json:"identity"`
 	OncePerLaunch bool            `json:"once_per_launch"`
+	NamedBy       string          `json:"named_by"`
 	Canonical     CanonicalPolicy `json:"canonical"`
 }
 
@@ -76,11 +81,11 @@ type CanonicalPolicy struct {
 
 // CodesPolicy are the defaults of campaigns, by type.
 type CodesPolicy struct {
-	Personal CodeDefaults `json:"personal"`
-	Bulk     CodeDefaults `json:"bulk"`
-	VIP      CodeDefaults `json:"vip"`
-	Waitlist CodeDefaults `json:"waitlist"`
-	Link     CodeDefaults `json:"link"`
+	Personal PersonalCodes `json:"personal"`
+	Bulk     CodeDefaults  `json:"bulk"`
+	VIP      CodeDefaults  `json:"vip"`
+	Waitlist CodeDefaults  `json:"waitlist"`
+	Link     CodeDefaults  `json:"link"`
 }
 
 // CodeDefaults are what a campaign gets that does not say it itself.
@@ -88,6 +93,25 @@ type CodeDefaults struct {
 	Uses    int      `json:"uses"`
 	Expires Duration `json:"expires"`
 	Format  string   `json:"format"`
+}
+
+// PersonalCodes are the invites that members give away.
+type PersonalCodes struct {
+	Uses      int          `json:"uses"`
+	Expires   Duration     `json:"expires"`
+	Format    string       `json:"format"`
+	Allotment Rounds       `json:"allotment"` // invites that a member may mint
+	PerDay    int          `json:"per_day"`   // that a member may mint a day; 0: no limit
+	Refill    RefillPolicy `json:"refill"`
+}
+
+// Defaults are what a campaign of personal codes gets.
+func (p *PersonalCodes) Defaults() CodeDefaults { return CodeDefaults{p.Uses, p.Expires, p.Format} }
+
+// RefillPolicy says when members get more invites.
+type RefillPolicy struct {
+	To         int `json:"to"`          // open and mintable ones together, to which a member is topped up
+	OnReferral int `json:"on_referral"` // more for who brought somebody in
 }
 
 // HoldsPolicy bounds how long a use may be set aside.
@@ -119,7 +143,13 @@ type UnlockPolicy struct {
 	Tier          string   `json:"tier"`
 	InviteRounds  Rounds   `json:"invite_rounds"`
 	LicenseRounds Rounds   `json:"license_rounds"`
+	TrialRounds   int      `json:"trial_rounds"` // of a subject that has not redeemed yet
 	Expires       Duration `json:"expires"`
+}
+
+// ReferralsPolicy says what bringing people in gives.
+type ReferralsPolicy struct {
+	Milestones Milestones `json:"milestones"`
 }
 
 // AttributionPolicy is how long a visited link is remembered.
@@ -143,11 +173,11 @@ func DefaultPolicy(launch string) Policy {
 	return Policy{
 		Launch: launch, Name: launch, Ack: DurabilityAccepted, Refusals: RefusalsExplicit,
 		Subjects: SubjectsPolicy{
-			Identity: IdentityAny, OncePerLaunch: true,
+			Identity: IdentityAny, OncePerLaunch: true, NamedBy: NamedByAnyone,
 			Canonical: CanonicalPolicy{PlusTags: true, Dots: Domains{"gmail.com", "googlemail.com"}},
 		},
 		Codes: CodesPolicy{
-			Personal: expiring(30 * day), Bulk: random, VIP: random, Waitlist: expiring(7 * day),
+			Personal: PersonalCodes{Uses: 1, Expires: 30 * day, Format: random.Format, PerDay: 50}, Bulk: random, VIP: random, Waitlist: expiring(7 * day),
 			Link: CodeDefaults{Uses: 100, Format: "{random:10}"},
 		},
 		Holds: HoldsPolicy{Expires: Duration(15 * time.Minute)},
@@ -161,6 +191,7 @@ func DefaultPolicy(launch string) Policy {
 		Abuse:       defaultAbuse(),
 		Unlock:      UnlockPolicy{Tier: "standard", InviteRounds: Unlimited, LicenseRounds: Unlimited},
 		Waitlist:    defaultWaitlist(),
+		Referrals:   ReferralsPolicy{Milestones: Milestones{}},
 		Attribution: AttributionPolicy{Cookie: "invite_code", Window: 7 * day},
 		Browsers:    BrowsersPolicy{Origins: Origins{}},
 		Anomalies:   AnomaliesPolicy{Spike: 8, Failures: 50, PerAddress: Rate{20, Duration(time.Hour)}, Shift: 50},
@@ -173,7 +204,7 @@ func DefaultPolicy(launch string) Policy {
 func (p *Policy) CodesFor(t CampaignType) CodeDefaults {
 	switch t {
 	case TypePersonal:
-		return p.Codes.Personal
+		return p.Codes.Personal.Defaults()
 	case TypeVIP:
 		return p.Codes.VIP
 	case TypeWaitlist:

@@ -83,6 +83,10 @@ func (d *policyDecoder) assign(path string, value any, to reflect.Value) {
 		}
 		return
 	}
+	if to.Type() == reflect.TypeFor[Milestones]() {
+		d.assignMilestones(path, value, to)
+		return
+	}
 	switch to.Kind() {
 	case reflect.Struct:
 		d.assignFields(path, value, to)
@@ -166,6 +170,28 @@ func (d *policyDecoder) assignList(path string, value any, to reflect.Value) {
 		d.assign(fmt.Sprintf("%s[%d]", path, i), v, s.Index(i))
 	}
 	to.Set(s)
+}
+
+// assignMilestones reads an object of whole numbers.
+func (d *policyDecoder) assignMilestones(path string, value any, to reflect.Value) {
+	o, ok := value.(object)
+	if !ok {
+		d.unexpected(path, value, "an object of whole numbers such as {3: 3, 10: 5}")
+		return
+	}
+	list := Milestones{}
+	for _, m := range o {
+		n, _ := m.value.(json.Number)
+		at, err1 := strconv.ParseUint(m.name, 10, 31)
+		invites, err2 := strconv.ParseInt(string(n), 10, 32)
+		if err1 != nil || err2 != nil || m.name != strconv.FormatUint(at, 10) {
+			d.unexpected(join(path, m.name), m.value, "a number of invites for a number of referrals, such as 3: 3,")
+			return
+		}
+		list = append(list, Milestone{int(at), int(invites)})
+	}
+	list.sort()
+	to.Set(reflect.ValueOf(list))
 }
 
 var plainName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}$`)

@@ -41,7 +41,7 @@ func TestParsePolicyErrors(t *testing.T) {
 		`"limits":{"failed_attemps":{}}`:                        "limits.failed_attemps: unknown field; did you mean limits.failed_attempts?",
 		`"limits":{"per_address":"3/1h"}`:                       "limits.per_address: unknown field; did you mean limits.failed_attempts.per_address?",
 		`"holds":{"webhooks":[]}`:                               "holds.webhooks: unknown field; the fields here are expires",
-		`"a b\u001b":1`:                                         `"a b\x1b": unknown field; the fields here are launch, name, landing_url, ack, refusals, subjects, codes, holds, limits, abuse, unlock, waitlist, attribution, browsers, anomalies, retention`,
+		`"a b\u001b":1`:                                         `"a b\x1b": unknown field; the fields here are launch, name, landing_url, ack, refusals, subjects, codes, holds, limits, abuse, unlock, waitlist, referrals, attribution, browsers, anomalies, retention`,
 		`"ack":"perhaps"`:                                       "ack: use one of: accepted, persisted",
 		`"ack":true`:                                            `ack: found true where a text such as "true" is expected`,
 		`"refusals":"none"`:                                     "refusals: use one of: explicit, opaque",
@@ -92,7 +92,7 @@ func TestParsePolicyErrors(t *testing.T) {
 		`"abuse":{"deny_email_domains":["a.example",{}]}`:                             `abuse.deny_email_domains[1]: found an object where a text such as "text" is expected`,
 		`"abuse":{"deny_email_domains":"a.example"}`:                                  `abuse.deny_email_domains: found the text "a.example" where a list such as ["example.com"] is expected`,
 		`"abuse":{"deny_email_domains":[` + manyDomains(1001) + `]}`:                  "abuse.deny_email_domains: use at most 1000 domains",
-		`"unlock":{"trial_rounds":30,"invite_rounds":-1}`:                             `unlock.trial_rounds: unknown field; the fields here are tier, invite_rounds, license_rounds, expires; unlock.invite_rounds: found the number -1 where a whole number or "unlimited" is expected`,
+		`"unlock":{"trial_round":30,"invite_rounds":-1}`:                              `unlock.trial_round: unknown field; did you mean unlock.trial_rounds?; unlock.invite_rounds: found the number -1 where a whole number or "unlimited" is expected`,
 		`"unlock":{"license_rounds":1000000001}`:                                      `unlock.license_rounds: use a whole number up to 1000000000 or "unlimited"`,
 		`"unlock":{"tier":""}`:                                                        "unlock.tier: use 1 to 100 bytes of printable text",
 		`"attribution":{"cookie":"a;b"}`:                                              "attribution.cookie: use 1 to 64 letters, digits or any of !#$%&'*+-.^_`|~",
@@ -218,6 +218,22 @@ func TestPolicyRoundTrip(t *testing.T) {
 			Format: rapid.SampledFrom([]string{"{random:10}", "{prefix}-{period}-{random:8}", "{campaign:4}-{random:32}"}).Draw(t, "format"),
 		}
 	})
+	personal := rapid.Custom(func(t *rapid.T) PersonalCodes {
+		c := codes.Draw(t, "defaults")
+		few := func(name string) int { return rapid.IntRange(0, 1000).Draw(t, name) }
+		return PersonalCodes{
+			Uses: c.Uses, Expires: c.Expires, Format: c.Format, Allotment: Rounds(rapid.Int64Range(-1, MaxUses).Draw(t, "allotment")),
+			PerDay: few("per_day"), Refill: RefillPolicy{few("to"), few("on_referral")},
+		}
+	})
+	milestones := rapid.Custom(func(t *rapid.T) Milestones {
+		list := Milestones{}
+		for _, at := range rapid.SliceOfNDistinct(rapid.IntRange(1, 100), 0, 5, rapid.ID[int]).Draw(t, "at") {
+			list = append(list, Milestone{at, rapid.IntRange(0, 1000).Draw(t, "invites")})
+		}
+		list.sort()
+		return list
+	})
 	rate := rapid.Custom(func(t *rapid.T) Rate {
 		if rapid.Bool().Draw(t, "off") {
 			return Rate{}
@@ -235,10 +251,11 @@ func TestPolicyRoundTrip(t *testing.T) {
 			Refusals:   choose("refusals", RefusalsExplicit, RefusalsOpaque),
 			Subjects: SubjectsPolicy{
 				Identity: choose("identity", IdentityAny, IdentityID, IdentityEmail), OncePerLaunch: rapid.Bool().Draw(t, "once"),
+				NamedBy:   choose("named_by", NamedByAnyone, NamedByServer),
 				Canonical: CanonicalPolicy{PlusTags: rapid.Bool().Draw(t, "plus_tags"), Dots: domains.Draw(t, "dots")},
 			},
 			Codes: CodesPolicy{
-				Personal: codes.Draw(t, "personal"), Bulk: codes.Draw(t, "bulk"), VIP: codes.Draw(t, "vip"),
+				Personal: personal.Draw(t, "personal"), Bulk: codes.Draw(t, "bulk"), VIP: codes.Draw(t, "vip"),
 				Waitlist: codes.Draw(t, "waitlist"), Link: codes.Draw(t, "link"),
 			},
 			Holds: HoldsPolicy{duration(t, "holds", Duration(time.Second), 7*day)},
@@ -258,6 +275,7 @@ func TestPolicyRoundTrip(t *testing.T) {
 			Unlock: UnlockPolicy{
 				Tier:         rapid.StringMatching(`[a-z]{1,20}`).Draw(t, "tier"),
 				InviteRounds: rounds.Draw(t, "invite_rounds"), LicenseRounds: rounds.Draw(t, "license_rounds"), Expires: duration(t, "unlock", 0, 3650*day),
+				TrialRounds: rapid.IntRange(0, MaxUses).Draw(t, "trial"),
 			},
 			Waitlist: WaitlistPolicy{
 				Open: rapid.Bool().Draw(t, "open"), Sources: choose("sources", SourcesServer, SourcesSigned, SourcesClient),
@@ -275,6 +293,7 @@ func TestPolicyRoundTrip(t *testing.T) {
 					Guard: GuardPolicy{choose("guard", "", "https://a.example/ok"), choose("query", "", "up == 1")},
 				},
 			},
+			Referrals:   ReferralsPolicy{milestones.Draw(t, "milestones")},
 			Attribution: AttributionPolicy{rapid.StringMatching("[a-zA-Z0-9!#$%&'*+.^_`|~-]{1,64}").Draw(t, "cookie"), duration(t, "attribution", Duration(time.Minute), 365*day)},
 			Retention:   RetentionPolicy{duration(t, "attempts", day, 3650*day), duration(t, "journal", 31*day, 3650*day)},
 		}

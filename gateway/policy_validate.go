@@ -19,11 +19,12 @@ func (p *Policy) Validate() error {
 	v.oneOf(string(p.Ack), "ack", string(DurabilityAccepted), string(DurabilityPersisted))
 	v.oneOf(p.Refusals, "refusals", RefusalsExplicit, RefusalsOpaque)
 	v.oneOf(p.Subjects.Identity, "subjects.identity", IdentityAny, IdentityID, IdentityEmail)
+	v.oneOf(p.Subjects.NamedBy, "subjects.named_by", NamedByAnyone, NamedByServer)
 	v.domains(p.Subjects.Canonical.Dots, "subjects.canonical.dots")
 	for _, c := range []struct {
 		path string
 		CodeDefaults
-	}{{"personal", p.Codes.Personal}, {"bulk", p.Codes.Bulk}, {"vip", p.Codes.VIP}, {"waitlist", p.Codes.Waitlist}, {"link", p.Codes.Link}} {
+	}{{"personal", p.Codes.Personal.Defaults()}, {"bulk", p.Codes.Bulk}, {"vip", p.Codes.VIP}, {"waitlist", p.Codes.Waitlist}, {"link", p.Codes.Link}} {
 		path := "codes." + c.path
 		v.that(c.Uses >= 1 && c.Uses <= MaxUses, path+".uses", "use a whole number from 1 to 1000000000")
 		v.upTo(c.Expires, path+".expires", 3650*day)
@@ -33,6 +34,10 @@ func (p *Policy) Validate() error {
 		}
 		v.that(err == nil, path+".format", "%v", err)
 	}
+	v.rounds(p.Codes.Personal.Allotment, "codes.personal.allotment")
+	v.count(p.Codes.Personal.PerDay, "codes.personal.per_day", 1_000_000)
+	v.count(p.Codes.Personal.Refill.To, "codes.personal.refill.to", 1000)
+	v.count(p.Codes.Personal.Refill.OnReferral, "codes.personal.refill.on_referral", 1000)
 	v.between(p.Holds.Expires, "holds.expires", Duration(time.Second), 7*day)
 	v.rate(p.Limits.FailedAttempts.PerAddress, "limits.failed_attempts.per_address")
 	v.rate(p.Limits.FailedAttempts.PerSubject, "limits.failed_attempts.per_subject")
@@ -42,8 +47,10 @@ func (p *Policy) Validate() error {
 	v.that(p.Unlock.Tier != "" && len(p.Unlock.Tier) <= maxLabel && !strings.ContainsFunc(p.Unlock.Tier, notPrintable), "unlock.tier", "use 1 to 100 bytes of printable text")
 	v.rounds(p.Unlock.InviteRounds, "unlock.invite_rounds")
 	v.rounds(p.Unlock.LicenseRounds, "unlock.license_rounds")
+	v.count(p.Unlock.TrialRounds, "unlock.trial_rounds", MaxUses)
 	v.upTo(p.Unlock.Expires, "unlock.expires", 3650*day)
 	v.waitlist(&p.Waitlist)
+	v.milestones(p.Referrals.Milestones, "referrals.milestones")
 	v.that(cookieName.MatchString(p.Attribution.Cookie), "attribution.cookie", "use 1 to 64 letters, digits or any of !#$%%&'*+-.^_`|~")
 	v.between(p.Attribution.Window, "attribution.window", Duration(time.Minute), 365*day)
 	v.browsers(&p.Browsers)
@@ -98,6 +105,18 @@ func (v *policyCheck) rate(r Rate, path string) {
 
 func (v *policyCheck) rounds(r Rounds, path string) {
 	v.that(r >= Unlimited && r <= MaxUses, path, `use a whole number up to 1000000000 or "unlimited"`)
+}
+
+func (v *policyCheck) count(n int, path string, most int) {
+	v.that(n >= 0 && n <= most, path, "use a whole number from 0 to %d", most)
+}
+
+func (v *policyCheck) milestones(list Milestones, path string) {
+	v.that(len(list) <= maxMilestones, path, "use at most %d milestones", maxMilestones)
+	for i, m := range list {
+		ok := m.Referrals >= 1 && m.Referrals <= MaxUses && m.Invites >= 0 && m.Invites <= 1000 && (i == 0 || list[i-1].Referrals < m.Referrals)
+		v.that(ok, path, "use numbers of referrals (1 to 1000000000) with the invites that each gives (0 to 1000), such as {3: 3, 10: 5}")
+	}
 }
 
 func (v *policyCheck) domains(list Domains, path string) {

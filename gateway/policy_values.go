@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -161,4 +162,48 @@ func (d Domains) MarshalJSON() ([]byte, error) {
 		return []byte("[]"), nil
 	}
 	return json.Marshal([]string(d))
+}
+
+// Milestone is a number of referrals and the invites that crossing it gives.
+type Milestone struct{ Referrals, Invites int }
+
+// Milestones are in the order of their referrals. They are written as an
+// object: {"3": 3, "10": 5}.
+type Milestones []Milestone
+
+// maxMilestones bounds a policy's milestones.
+const maxMilestones = 50
+
+// MarshalJSON writes an object.
+func (m Milestones) MarshalJSON() ([]byte, error) {
+	b := []byte{'{'}
+	for i, one := range m {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = fmt.Appendf(b, `"%d":%d`, one.Referrals, one.Invites)
+	}
+	return append(b, '}'), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (m *Milestones) UnmarshalJSON(b []byte) error {
+	var all map[string]int
+	if err := json.Unmarshal(b, &all); err != nil {
+		return err
+	}
+	*m = Milestones{}
+	for text, invites := range all {
+		n, err := strconv.ParseUint(text, 10, 31)
+		if err != nil {
+			return errors.New("use whole numbers of referrals")
+		}
+		*m = append(*m, Milestone{int(n), invites})
+	}
+	m.sort()
+	return nil
+}
+
+func (m Milestones) sort() {
+	slices.SortFunc(m, func(a, b Milestone) int { return a.Referrals - b.Referrals })
 }

@@ -65,6 +65,9 @@ type Redemption struct {
 	Position   uint64    // of the journal record that holds it, or of the latest one when replayed
 	Replayed   bool      // an earlier request of the same subject and code made it
 	Proven     bool      // made by this request, or replayed under the same Idempotency-Key
+	Founding   bool      // it made its subject a member, or will: nobody spoke for the subject before
+	Referred   bool      // a member invited the subject
+	Allotment  Rounds    // invites that the member may mint
 }
 
 // Validate asks whether a code could be redeemed, without using it.

@@ -56,6 +56,8 @@ var statuses = map[Reason]int{
 	CampaignExists:      http.StatusConflict,
 	CodeExists:          http.StatusConflict,
 	RedemptionUnknown:   http.StatusNotFound,
+	MemberUnknown:       http.StatusNotFound,
+	RoundsExhausted:     http.StatusPaymentRequired,
 	HoldExpired:         http.StatusGone,
 	NotHeld:             http.StatusConflict,
 	NotCommitted:        http.StatusConflict,

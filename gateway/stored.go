@@ -74,6 +74,12 @@ type StoredQueue struct {
 	Releases []Cohort
 }
 
+// StoredRecord is a member's record under its subject's key.
+type StoredRecord struct {
+	Subject string // key
+	StoredMember
+}
+
 // StoredFailure is a failed attempt that still counts.
 type StoredFailure struct {
 	Subject string // key

@@ -9,6 +9,7 @@ type VerifyReport struct {
 	Codes       int          `json:"codes"`
 	Redemptions int          `json:"redemptions"`
 	Entries     int          `json:"entries"`
+	Members     int          `json:"members"`               // who have a record of their own
 	Moving      int          `json:"moving"`                // changed too often to be compared; not differences
 	Drift       int          `json:"drift"`                 // differences in all
 	Differences []Difference `json:"differences,omitempty"` // the first 100 of them
@@ -16,7 +17,7 @@ type VerifyReport struct {
 
 // Difference is one thing that the two stores do not agree on.
 type Difference struct {
-	Kind     string `json:"kind"` // campaign, code, redemption, entry, place, release or position
+	Kind     string `json:"kind"` // campaign, code, redemption, member, entry, place, release or position
 	Key      string `json:"key"`
 	Redis    string `json:"redis"`
 	Postgres string `json:"postgres"`

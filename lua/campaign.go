@@ -85,6 +85,6 @@ func campaignRules(c *gateway.Campaign) string {
 	return strings.Join([]string{
 		strconv.Itoa(c.MaxUses), unixMillis(c.Starts), unixMillis(c.Ends), state,
 		strconv.Itoa(c.Cap), strconv.Itoa(c.PerSubject), flag(c.Kind.OncePerLaunch()),
-		strconv.Itoa(c.Pace.Count), strconv.FormatInt(ms(c.Pace.Window), 10),
+		strconv.Itoa(c.Pace.Count), strconv.FormatInt(ms(c.Pace.Window), 10), flag(c.Type == gateway.TypePersonal),
 	}, ";")
 }

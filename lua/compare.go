@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"admitone/gateway"
+	"admitone/sync/journal"
 )
 
 // Compare holds what the ledger reads of a launch against what Redis holds.
@@ -34,6 +35,7 @@ type Suspect struct {
 	Code       gateway.Code // of a code
 	Redemption gateway.ID   // of a redemption
 	Entry      string       // key of an entry
+	Member     string       // key, of a member
 	Moving     bool
 	key, field string // where Redis holds it
 }
@@ -163,6 +165,22 @@ func (c *Compare) Redemptions(ctx context.Context, list []gateway.StoredRedempti
 	return nil
 }
 
+// Members compares members' records.
+func (c *Compare) Members(ctx context.Context, list []gateway.StoredRecord) error {
+	c.Counted.Members += len(list)
+	values, err := c.read(ctx, len(list), func(i int) (string, string) { return c.keys.members, list[i].Subject })
+	if err != nil {
+		return err
+	}
+	for i, inRedis := range values {
+		m := list[i]
+		if inPostgres := journal.PackMember(m.StoredMember); inRedis != inPostgres {
+			c.suspect("member", m.Subject, c.keys.members, m.Subject, inRedis, inPostgres).Member = m.Subject
+		}
+	}
+	return nil
+}
+
 // Queue compares the releases and the schedule.
 func (c *Compare) Queue(ctx context.Context, q gateway.StoredQueue) error {
 	want := storedQueue(q)
@@ -212,6 +230,11 @@ func (c *Compare) Failures(context.Context, []gateway.StoredFailure) error { ret
 
 // Count is how much Redis holds, all buckets together.
 func (c *Compare) Count(ctx context.Context) (n RestoreCount, waiting int, err error) {
+	members, err := c.store.redis.HLen(ctx, c.keys.members).Result()
+	if err != nil {
+		return n, 0, fmt.Errorf("lua: compare: %w", err)
+	}
+	n.Members = int(members)
 	const step = 4096
 	for first := 0; first < 1<<16; first += step {
 		var lengths, entries [step]*redis.IntCmd

@@ -14,6 +14,7 @@
 //	ao:{l}:campaigns  hash    n → rules; nu → uses; # → how many
 //	ao:{l}:c:hhhh     hash    65,536 buckets: code → packed record
 //	ao:{l}:s:hhhh     hash    65,536 buckets: subject key → packed redemptions
+//	ao:{l}:members    hash    subject key → packed member, of who got more than admission
 //	ao:{l}:holds      zset    redemption id → when the hold is over
 //	ao:{l}:attempts:0 hash    failures by address and subject; 0 and 1 take turns
 //	ao:{l}:dedup:0    hash    who redeemed from an address; 0 and 1 take turns

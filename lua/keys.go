@@ -16,16 +16,16 @@ const persistedChannel = "ao:persisted"
 // keys are the keys of one launch. They share its hash tag and so live in one
 // Cluster slot: a script over them is atomic everywhere.
 type keys struct {
-	meta, config, campaigns, holds, journal string
-	attempts0, attempts1, dedup0, dedup1    string
-	queue, offers, releases, joins0, joins1 string // of the waitlist
-	codePrefix, subjectPrefix, entryPrefix  string
+	meta, config, campaigns, holds, members, journal string
+	attempts0, attempts1, dedup0, dedup1             string
+	queue, offers, releases, joins0, joins1          string // of the waitlist
+	codePrefix, subjectPrefix, entryPrefix           string
 }
 
 func newKeys(launch string) *keys {
 	p := "ao:{" + launch + "}:"
 	return &keys{
-		meta: p + "meta", config: p + "config", campaigns: p + "campaigns", holds: p + "holds",
+		meta: p + "meta", config: p + "config", campaigns: p + "campaigns", holds: p + "holds", members: p + "members",
 		journal: p + "journal", attempts0: p + "attempts:0", attempts1: p + "attempts:1",
 		dedup0: p + "dedup:0", dedup1: p + "dedup:1", queue: p + "queue", offers: p + "offers", releases: p + "releases", joins0: p + "joins:0", joins1: p + "joins:1",
 		codePrefix: p + "c:", subjectPrefix: p + "s:", entryPrefix: p + "e:",

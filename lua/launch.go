@@ -307,7 +307,8 @@ func (s *Store) SetClock(ctx context.Context, name string, ahead time.Duration, 
 	return l.snapshot.Load(), nil
 }
 
-// rules packs what the scripts need of a policy; lib/attempts.lua reads it.
+// rules packs what the scripts need of a policy; lib/attempts.lua reads it, up
+// to what lib/members.lua reads.
 func rules(p gateway.Policy, open bool) string {
 	address, subject := p.Limits.FailedAttempts.PerAddress, p.Limits.FailedAttempts.PerSubject
 	var dedup int64
@@ -320,7 +321,7 @@ func rules(p gateway.Policy, open bool) string {
 	} {
 		words = append(words, strconv.FormatInt(n, 10))
 	}
-	return strings.Join(append(words, flag(p.Refusals == gateway.RefusalsOpaque), p.Limits.AddressDedup.Action), ";")
+	return strings.Join(append(words, flag(p.Refusals == gateway.RefusalsOpaque), p.Limits.AddressDedup.Action), ";") + "|" + memberRules(p)
 }
 
 func flag(b bool) string {

@@ -33,7 +33,7 @@ func TestAgainstModel(t *testing.T) {
 		}
 		m.begin(rt)
 		rt.Repeat(map[string]func(*rapid.T){
-			"redeem": m.redeem, "settle": m.settle, "validate": m.validate, "change": m.change, "campaign": m.campaign, "mint": m.mint, "": m.check,
+			"redeem": m.redeem, "settle": m.settle, "validate": m.validate, "change": m.change, "campaign": m.campaign, "mint": m.mint, "use": m.use, "member": m.member, "": m.check,
 		})
 	})
 }
@@ -64,14 +64,22 @@ func (m *machine) begin(t *rapid.T) {
 	if rapid.Bool().Draw(t, "opaque") {
 		p.Refusals = gateway.RefusalsOpaque
 	}
+	if rapid.Bool().Draw(t, "grants") {
+		p.Codes.Personal.Allotment = gateway.Rounds(rapid.IntRange(-1, 3).Draw(t, "allotment"))
+		p.Codes.Personal.Refill = gateway.RefillPolicy{To: rapid.IntRange(0, 5).Draw(t, "to"), OnReferral: rapid.IntRange(0, 2).Draw(t, "on_referral")}
+		p.Unlock.TrialRounds = rapid.IntRange(0, 10).Draw(t, "trial")
+		p.Unlock.InviteRounds = gateway.Rounds(rapid.IntRange(-1, 10).Draw(t, "rounds"))
+		p.Referrals.Milestones = gateway.Milestones{{Referrals: 1, Invites: 2}, {Referrals: 2, Invites: 1}}
+	}
 	recipient := rapid.SampledFrom([]string{"", "ann", "dan@example.com"}).Draw(t, "recipient")
 	issuer := rapid.SampledFrom([]string{"", "bob"}).Draw(t, "issuer")
+	kind := rapid.SampledFrom([]gateway.CampaignType{gateway.TypeBulk, gateway.TypePersonal}).Draw(t, "type")
 	for _, s := range m.stores {
 		if _, err := s.CreateLaunch(m.ctx, p, m.by); err != nil {
 			t.Fatal(err)
 		}
 		for _, name := range []string{"a", "b"} {
-			c := gateway.Campaign{Name: name, Kind: gateway.KindInvite, Type: gateway.TypeBulk, MaxUses: 2, Format: "{random:10}"}
+			c := gateway.Campaign{Name: name, Kind: gateway.KindInvite, Type: kind, MaxUses: 2, Format: "{random:10}"}
 			if name == "b" {
 				c.Kind, c.Cap, c.PerSubject = gateway.KindLicense, 3, 1
 			}
@@ -127,7 +135,7 @@ func (m *machine) redeem(t *rapid.T) {
 	if !m.same(t, "redeem", err, wantErr) {
 		return
 	}
-	if got.Status != want.Status || got.Replayed != want.Replayed || got.Proven != want.Proven || got.Campaign != want.Campaign || got.ExpiresAt.IsZero() != want.ExpiresAt.IsZero() {
+	if got.Status != want.Status || got.Replayed != want.Replayed || got.Proven != want.Proven || got.Founding != want.Founding || got.Allotment != want.Allotment || got.Referred != want.Referred || got.Campaign != want.Campaign || got.ExpiresAt.IsZero() != want.ExpiresAt.IsZero() {
 		t.Fatalf("redeem:\nstore %+v\nmodel %+v", got, want)
 	}
 	if known, ok := m.ids[got.ID]; ok != got.Replayed || ok && known != want.ID {
@@ -195,6 +203,28 @@ func (m *machine) mint(t *rapid.T) {
 	m.same(t, "mint", err, wantErr)
 }
 
+func (m *machine) use(t *rapid.T) {
+	u := gateway.Use{
+		Subject: rapid.SampledFrom(propertySubjects).Draw(t, "subject"), Rounds: rapid.IntRange(1, 4).Draw(t, "rounds"),
+		Proof: rapid.SampledFrom([]string{"", "k1", "k2"}).Draw(t, "proof"), Begin: rapid.Bool().Draw(t, "begin"),
+	}
+	got, err := m.stores[0].UseRounds(m.ctx, m.launch, u)
+	want, wantErr := m.stores[1].UseRounds(m.ctx, m.launch, u)
+	if m.same(t, "use", err, wantErr) && got != want {
+		t.Fatalf("use: store %v, model %v", got, want)
+	}
+}
+
+func (m *machine) member(t *rapid.T) {
+	c := gateway.ChangeMember{
+		Subject: rapid.SampledFrom(propertySubjects).Draw(t, "subject"), Invites: rapid.IntRange(1, 3).Draw(t, "invites"), Private: rapid.Bool().Draw(t, "private"),
+		Change: rapid.SampledFrom([]gateway.MemberCause{gateway.MemberGranted, gateway.MemberTier, gateway.MemberPrivate, gateway.MemberErased}).Draw(t, "how"),
+	}
+	_, err := m.stores[0].ChangeMember(m.ctx, m.launch, c)
+	_, wantErr := m.stores[1].ChangeMember(m.ctx, m.launch, c)
+	m.same(t, "change member", err, wantErr)
+}
+
 // check compares every code, and the promise: no code above its uses, unless
 // an operator lowered them afterwards.
 func (m *machine) check(t *rapid.T) {
@@ -203,6 +233,14 @@ func (m *machine) check(t *rapid.T) {
 		want, wantErr := m.stores[1].Code(m.ctx, m.launch, code)
 		if m.same(t, "code", err, wantErr) && (got.Used != want.Used || got.Held != want.Held || got.State != want.State || got.MaxUses != want.MaxUses) {
 			t.Fatalf("code %s:\nstore %+v\nmodel %+v", code, got, want)
+		}
+	}
+	for _, subject := range propertySubjects {
+		got, err := m.stores[0].Member(m.ctx, m.launch, subject)
+		want, wantErr := m.stores[1].Member(m.ctx, m.launch, subject)
+		if m.same(t, "member "+subject, err, wantErr) && (got.Method != want.Method || got.Left != want.Left || got.Allotment != want.Allotment ||
+			got.Referrals != want.Referrals || got.Private != want.Private || got.Used != want.Used || got.Campaign != want.Campaign) {
+			t.Fatalf("member %s:\nstore %+v\nmodel %+v", subject, got, want)
 		}
 	}
 }

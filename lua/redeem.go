@@ -13,15 +13,15 @@ import (
 )
 
 var redeemScript = declare("redeem", contract{
-	keys:     "meta journal campaigns holds attempts0 attempts1 dedup0 dedup1 queue offers",
+	keys:     "meta journal campaigns holds members attempts0 attempts1 dedup0 dedup1 queue offers",
 	eachKeys: "code_bucket subject_bucket entry_bucket",
 	args:     "epoch seen bound purpose",
 	eachArgs: "id mode code subject address email entry proof sealed",
 	replies: []string{
 		"decided seq version persisted now",
 		"breach what",
-		"each admitted status campaign expires display",
-		"each again id status campaign expires proven display",
+		"each admitted status campaign expires founding allotment referred display",
+		"each again id status campaign expires proven founding allotment referred display",
 		"each refused reason retry_ms",
 		"each failed why",
 	},
@@ -158,7 +158,7 @@ func (c *redeemCall) testimony() testimony {
 
 // redeemKeys are the keys of a batch but for its items'.
 func redeemKeys(l *launch, items int) []string {
-	return append(make([]string, 0, 10+3*items), l.meta, l.journal, l.campaigns, l.holds, l.attempts0, l.attempts1, l.dedup0, l.dedup1, l.queue, l.offers)
+	return append(make([]string, 0, 11+3*items), l.meta, l.journal, l.campaigns, l.holds, l.members, l.attempts0, l.attempts1, l.dedup0, l.dedup1, l.queue, l.offers)
 }
 
 // batchHead is how many words of a batch's reply stand before its items.
@@ -196,7 +196,7 @@ func (s *Store) sendBatch(l *launch, sc *script, epoch uint64, keys []string, ar
 // readRedemption reads one item's answer.
 func (s *Store) readRedemption(l *launch, made gateway.ID, answer string) (gateway.Redemption, error) {
 	word, rest, _ := strings.Cut(answer, "\t")
-	var w [6]string
+	var w [9]string
 	for i := range w {
 		w[i], rest, _ = strings.Cut(rest, "\t")
 	}
@@ -204,7 +204,7 @@ func (s *Store) readRedemption(l *launch, made gateway.ID, answer string) (gatew
 	case "admitted":
 		return gateway.Redemption{
 			ID: made, At: made.Time(), Status: gateway.Status(w[0]), Campaign: campaignNumber(w[1]),
-			ExpiresAt: millis(w[2]), Display: w[3], Proven: true,
+			ExpiresAt: millis(w[2]), Founding: w[3] == "1", Allotment: readRounds(w[4]), Referred: w[5] == "1", Display: w[6], Proven: true,
 		}, nil
 	case "again":
 		id, err := gateway.ParseShort(w[0])
@@ -213,7 +213,8 @@ func (s *Store) readRedemption(l *launch, made gateway.ID, answer string) (gatew
 		}
 		return gateway.Redemption{
 			ID: id, At: id.Time(), Status: gateway.Status(w[1]), Campaign: campaignNumber(w[2]),
-			ExpiresAt: millis(w[3]), Proven: w[4] == "1" || id == made, Display: w[5], Replayed: id != made,
+			ExpiresAt: millis(w[3]), Proven: w[4] == "1" || id == made, Founding: w[5] == "1",
+			Allotment: readRounds(w[6]), Referred: w[7] == "1", Display: w[8], Replayed: id != made,
 		}, nil
 	case "refused":
 		return gateway.Redemption{}, refusal(w[0], retry(w[1]))

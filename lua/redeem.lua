@@ -1,33 +1,33 @@
 -- redeem decides a batch of redemptions, each in turn, and journals them in one
 -- record. An item that fails harms no other.
 --
--- uses history records attempts waitlist
--- KEYS meta journal campaigns holds attempts0 attempts1 dedup0 dedup1 queue offers
+-- uses history records attempts waitlist members
+-- KEYS meta journal campaigns holds members attempts0 attempts1 dedup0 dedup1 queue offers
 -- KEYS each code_bucket subject_bucket entry_bucket
 -- ARGV epoch seen bound purpose
 -- ARGV each id mode code subject address email entry proof sealed
 -- REPLY decided seq version persisted now
 -- REPLY breach what
--- REPLY each admitted status campaign expires display
--- REPLY each again id status campaign expires proven display
+-- REPLY each admitted status campaign expires founding allotment referred display
+-- REPLY each again id status campaign expires proven founding allotment referred display
 -- REPLY each refused reason retry_ms
 -- REPLY each failed why
-local meta, journal, campaigns, holds = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local attempts0, attempts1, dedup0, dedup1, queue, offers = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local meta, journal, campaigns, holds, members = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local attempts0, attempts1, dedup0, dedup1, queue, offers = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 local epoch, seen, bound, purpose = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 local history, breach = open_history(meta, epoch, seen)
 if not history then
   return breach
 end
-local now, rules = history.now, read_rules(history.rules)
+local now, rules, member_rules = history.now, read_rules(history.rules), read_member_rules(history.rules)
 local overloaded = history.backlog > tonumber(bound)
 -- A gateway asserts what it answered and Redis may have lost: only a code that
 -- has no use left can refuse that.
 local asserts = purpose == 'assert'
 
 -- Reading: every key is read before the first write, each record once.
-local items, people, addresses, met = {}, {}, {}, {}
+local items, people, addresses, who, met = {}, {}, {}, {}, {}
 local function meet(list, who)
   if not met[who] then
     met[who] = true
@@ -35,7 +35,7 @@ local function meet(list, who)
   end
 end
 for i = 5, #ARGV do
-  local at = 8 + 3 * (i - 4)
+  local at = 9 + 3 * (i - 4)
   local id, mode, solved, code, subject, address, email, entry, proof, rest =
     string.match(ARGV[i], '^([^\t]*)\t(%l+)(%+?)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t()')
   local sealed = string.sub(ARGV[i], rest) -- most of the item: not to be matched character by character
@@ -45,6 +45,9 @@ for i = 5, #ARGV do
     code_bucket = KEYS[at], subject_bucket = KEYS[at + 1], entry_bucket = KEYS[at + 2],
   }
   items[i - 4] = item
+  if not met['s' .. item.subject] then
+    who[#who + 1] = item.subject
+  end
   meet(people, 's' .. item.subject)
   if item.address ~= '' then
     meet(people, 'a' .. item.address)
@@ -57,7 +60,27 @@ if rules.dedup_ms > 0 and #addresses > 0 then
   dedup = open_turns({dedup0, dedup1}, rules.dedup_ms, now, addresses)
 end
 
-local codes, subjects, groups = {}, {}, {}
+local codes, subjects, groups, records = {}, {}, {}, {}
+for i, packed in ipairs(redis.call('HMGET', members, unpack(who))) do
+  records[who[i]] = packed and read_member(packed)
+end
+local function member_of(subject)
+  local m = records[subject]
+  if m == nil then
+    local packed = redis.call('HGET', members, subject)
+    m = packed and read_member(packed)
+    records[subject] = m
+  end
+  return m or nil
+end
+-- issuer_of is the record of who issued a code, made if there is none.
+local function issuer_of(c)
+  local m = c.issuer ~= '' and (member_of(c.issuer) or read_member('')) or nil
+  if m then
+    records[c.issuer] = m
+  end
+  return m
+end
 local function code_of(item)
   local c = codes[item.code]
   if c == nil then
@@ -89,12 +112,19 @@ local function campaign_of(number)
   return g
 end
 
-local events, held_until, held_no_more = {}, {}, {}
+local events, held_until, held_no_more, counted_open = {}, {}, {}, {}
 local entries, due = {}, {}
 
 local function use(c, campaign, n, held)
+  local max = c.max or campaign.max
+  local open = c.used < max
   c.used, c.held, c.dirty = c.used + n, c.held + held, true
   campaign.used, campaign.dirty = campaign.used + n, true
+  local issuer = c.issuer ~= '' and campaign.personal and open ~= (c.used < max) and member_of(c.issuer)
+  if issuer then
+    count_open(issuer, c.expires, open and -1 or 1)
+    counted_open[c.issuer] = true
+  end
 end
 
 -- pace_left is how many more the campaign's pace lets in now; nil where it has
@@ -143,8 +173,50 @@ local function register(item, c)
   end
 end
 
-local function again(r, c, proven)
-  return line('again', r.id, status_words[r.status], r.campaign, none_if_zero(r.expires), proven, c and c.display or '')
+-- tell_open journals the records whose open codes were counted and that
+-- nothing else has told of.
+local function tell_open()
+  for subject in pairs(counted_open) do
+    local m = records[subject]
+    m.dirty = true
+    events[#events + 1] = member_line(subject, m, 'counted')
+  end
+  counted_open = {}
+end
+
+-- join makes the subject of a committed redemption a member, where that gives
+-- more than the redemption itself says.
+local function join(subject, list, r, c, campaign)
+  local m = member_of(subject)
+  if not m and not member_rules.grants and c.issuer == '' then
+    return
+  end
+  local inviter = issuer_of(c)
+  if not m then
+    local others = {}
+    for _, other in ipairs(list) do
+      others[#others + 1] = other.id ~= r.id and other or nil
+    end
+    m = derive_member(others, function(number) return campaign_of(number).once end) or read_member('')
+    m.made = m.made ~= '' and m.made or r.id
+  end
+  let_in(subject, m, r, c, campaign, inviter, member_rules, now, events)
+  records[subject], m.dirty = m, true
+  if inviter and m.via == r.id then
+    inviter.dirty, counted_open[c.issuer] = true, nil
+  end
+end
+
+-- standing is what an answer says of the subject as a member: whether the
+-- redemption made it one, its allotment, whether somebody invited it.
+local function standing(item, s, r)
+  local m = member_of(item.subject)
+  return founds(m, s.list, r) and '1' or '0', m and m.allotment or '', m and m.inviter ~= '' and '1' or '0'
+end
+
+local function again(item, s, r, c, proven)
+  local founding, allotment, referred = standing(item, s, r)
+  return line('again', r.id, status_words[r.status], r.campaign, none_if_zero(r.expires), proven, founding, allotment, referred, c and c.display or '')
 end
 
 -- earlier finds what the subject's requests for this code have led to: the
@@ -254,7 +326,7 @@ local function decide(item)
   local s, c = subject_of(item), code_of(item)
   local r, place, proven = earlier(item, s, c)
   if r then
-    return again(r, c, proven)
+    return again(item, s, r, c, proven)
   end
   local why, wait = refusal(item, s, c)
   if why then
@@ -288,13 +360,18 @@ local function decide(item)
   if item.mode ~= 'hold' then
     register(item, c)
   end
-  return line('admitted', status_words[made.status], c.campaign, expires, c.display)
+  if made.status == 'c' then
+    join(item.subject, s.list, made, c, campaign_of(c.campaign))
+  end
+  local founding, allotment, referred = standing(item, s, made)
+  return line('admitted', status_words[made.status], c.campaign, expires, founding, allotment, referred, c.display)
 end
 
 local replies = {}
 for i, item in ipairs(items) do
   local ok, reply = pcall(decide, item)
   replies[i] = ok and reply or line('failed', (string.gsub(tostring(reply), '%c', ' ')))
+  tell_open()
 end
 
 -- Writing: from here on nothing is refused any more.
@@ -308,6 +385,11 @@ if #events > 0 then
   for subject, s in pairs(subjects) do
     if s.dirty then
       redis.call('HSET', s.bucket, subject, write_subject(s.list))
+    end
+  end
+  for subject, m in pairs(records) do
+    if m and m.dirty then
+      redis.call('HSET', members, subject, write_member(m))
     end
   end
   for number, g in pairs(groups) do

@@ -19,7 +19,7 @@ var redemptionFind = declare("redemption_find", contract{
 })
 
 var redemptionSettle = declare("redemption_settle", contract{
-	keys:    "meta journal campaigns holds queue offers code_bucket subject_bucket entry_bucket",
+	keys:    "meta journal campaigns holds members queue offers code_bucket subject_bucket entry_bucket",
 	args:    "epoch seen settlement id subject code actor note",
 	replies: []string{"settled seq version status campaign", "refused reason", "breach what"},
 })
@@ -75,7 +75,7 @@ func (s *Store) Settle(ctx context.Context, name string, id gateway.ID, settleme
 }
 
 func settleKeys(l *launch, code, subject, key string) []string {
-	return []string{l.meta, l.journal, l.campaigns, l.holds, l.queue, l.offers, code, subject, l.entry(key)}
+	return []string{l.meta, l.journal, l.campaigns, l.holds, l.members, l.queue, l.offers, code, subject, l.entry(key)}
 }
 
 // sweepAtOnce is how many holds a sweep of one launch ends at the most.

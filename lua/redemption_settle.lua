@@ -1,14 +1,14 @@
 -- redemption_settle ends a hold (confirm, release, expire) or takes a committed
 -- redemption back (rollback).
 --
--- uses history records waitlist
--- KEYS meta journal campaigns holds queue offers code_bucket subject_bucket entry_bucket
+-- uses history records waitlist members
+-- KEYS meta journal campaigns holds members queue offers code_bucket subject_bucket entry_bucket
 -- ARGV epoch seen settlement id subject code actor note
 -- REPLY settled seq version status campaign
 -- REPLY refused reason
 -- REPLY breach what
-local meta, journal, campaigns, holds, queue, offers = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
-local code_bucket, subject_bucket, entry_bucket = KEYS[7], KEYS[8], KEYS[9]
+local meta, journal, campaigns, holds, members, queue, offers = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+local code_bucket, subject_bucket, entry_bucket = KEYS[8], KEYS[9], KEYS[10]
 local epoch, seen, settlement, id, subject, code, actor, note = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 
 local history, breach = open_history(meta, epoch, seen)
@@ -49,26 +49,59 @@ else
   end
 end
 
+local rules = read_member_rules(history.rules)
 local c = read_code(redis.call('HGET', code_bucket, code))
 local v = redis.call('HMGET', campaigns, r.campaign, r.campaign .. 'u')
-local used = tonumber(v[2])
+local campaign = read_campaign(v[1], v[2])
 local from = r.status
+local events = {table.concat({'settled', id, status_words[from], status_words[to], settlement, code, r.campaign, subject, actor, note}, '\t')}
+
+-- The members that this concerns: the subject and who issued the code.
+local v = redis.call('HMGET', members, subject, c.issuer)
+local m, inviter = v[1] and read_member(v[1]), c.issuer ~= '' and read_member(v[2] or '') or nil
+local max = c.max or campaign.max
+local open = c.used < max
 if from == 'h' then
   c.held = c.held - 1
 end
 if to ~= 'c' then
-  c.used, used = c.used - 1, used - 1
+  c.used, campaign.used = c.used - 1, campaign.used - 1
+end
+local counted = v[2] and campaign.personal and open ~= (c.used < max)
+if counted then
+  count_open(inviter, c.expires, 1)
 end
 r.status, r.expires = to, nil
+local was_via = m and m.via == id
+local joins = to == 'c' and (m or rules.grants or inviter)
+local leaves = from == 'c' and m
+if joins then
+  if not m then
+    local others = {}
+    for _, other in ipairs(list) do
+      others[#others + 1] = other.id ~= id and other or nil
+    end
+    local once_of = function(number)
+      return read_campaign(redis.call('HGET', campaigns, number)).once
+    end
+    m = derive_member(others, once_of) or read_member('')
+    m.made = m.made ~= '' and m.made or id
+  end
+  let_in(subject, m, r, c, campaign, inviter, rules, history.now, events)
+elseif leaves then
+  let_out(subject, m, r, inviter, rules, list, events)
+end
+if counted then
+  events[#events + 1] = member_line(c.issuer, inviter, 'counted')
+end
 
 -- Whoever is in now waits no more; a subject that is an e-mail address has the
 -- key of its entry.
-local events = {table.concat({'settled', id, status_words[from], status_words[to], settlement, code, r.campaign, subject, actor, note}, '\t')}
 local e
 if settlement == 'confirm' and history.arrivals > 0 then
   e = read_entry(redis.call('HGET', entry_bucket, subject) or nil)
   if e.arrival and (e.status == '' or e.status == 'i') then
-    events[2] = table.concat({'entry', subject, entry_words[e.status], 'registered', 'redeem', e.code, '0', '', 'system', ''}, '\t')
+    events[#events + 1] = table.concat({'entry', subject, entry_words[e.status], 'registered', 'redeem', e.code, '0', '', 'system', ''}, '\t')
   else
     e = nil
   end
@@ -88,6 +121,12 @@ if offered_to and to == 'c' then
 end
 redis.call('HSET', code_bucket, code, write_code(c))
 redis.call('HSET', subject_bucket, subject, write_subject(list))
-redis.call('HSET', campaigns, r.campaign .. 'u', int(used))
+redis.call('HSET', campaigns, r.campaign .. 'u', int(campaign.used))
 redis.call('ZREM', holds, id)
+if joins or leaves then
+  redis.call('HSET', members, subject, write_member(m))
+end
+if inviter and (counted or was_via or (m and m.via == id)) then
+  redis.call('HSET', members, c.issuer, write_member(inviter))
+end
 return answer('settled', int(history.seq), int(history.version), status_words[to], r.campaign)

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"admitone/gateway"
+	"admitone/sync/journal"
 )
 
 // Restore rebuilds one launch in Redis from what the ledger holds. It is no
@@ -32,7 +33,7 @@ type Restore struct {
 }
 
 // RestoreCount is how many rows a restore wrote or a comparison read.
-type RestoreCount struct{ Campaigns, Codes, Redemptions, Entries int }
+type RestoreCount struct{ Campaigns, Codes, Redemptions, Members, Entries int }
 
 // Restore empties the launch in Redis and returns what writes it anew, in an
 // epoch of its own.
@@ -40,7 +41,7 @@ func (s *Store) Restore(ctx context.Context, name string, epoch uint64) (*Restor
 	r := &Restore{store: s, keys: newKeys(name), epoch: epoch, template: map[uint32]gateway.Template{}, paces: map[uint32]gateway.Rate{}, paced: map[uint32]int{}}
 	r.joins = [2]map[string][]string{{}, {}}
 	k := r.keys
-	all := []string{k.meta, k.config, k.campaigns, k.holds, k.journal, k.attempts0, k.attempts1, k.dedup0, k.dedup1, k.queue, k.offers, k.releases, k.joins0, k.joins1}
+	all := []string{k.meta, k.config, k.campaigns, k.holds, k.members, k.journal, k.attempts0, k.attempts1, k.dedup0, k.dedup1, k.queue, k.offers, k.releases, k.joins0, k.joins1}
 	for bucket := range 1 << 16 {
 		all = append(all, k.codePrefix+hex16(uint16(bucket)), k.subjectPrefix+hex16(uint16(bucket)), k.entryPrefix+hex16(uint16(bucket)))
 	}
@@ -165,6 +166,16 @@ func storedRedemption(m gateway.StoredRedemption) string {
 		m.ID.Short(), statusLetters[m.Status], string(m.Code), strconv.FormatUint(uint64(m.Campaign), 10), unixMillis(m.ExpiresAt), m.Proof,
 	}, ";")
 	return strings.TrimRight(entry, ";")
+}
+
+// Members writes members' records.
+func (r *Restore) Members(ctx context.Context, list []gateway.StoredRecord) error {
+	r.Counted.Members += len(list)
+	return r.pipeline(ctx, func(p redis.Pipeliner) {
+		for _, m := range list {
+			p.HSet(ctx, r.keys.members, m.Subject, journal.PackMember(m.StoredMember))
+		}
+	})
 }
 
 // Queue writes the schedule and the releases.

@@ -27,6 +27,7 @@ type commands struct {
 	Launch   launchCommand   `cmd:"" help:"Make, change and show launches."`
 	Campaign campaignCommand `cmd:"" help:"Make, change and show campaigns."`
 	Codes    codesCommand    `cmd:"" help:"Mint, import, export, show and revoke codes."`
+	Member   memberCommand   `cmd:"" help:"List and show members, grant invites, change tiers, erase."`
 	Stats    statsCommand    `cmd:"" help:"Show a launch's figures."`
 	Verify   verifyCommand   `cmd:"" help:"Compare a launch in Redis and in Postgres."`
 	Heal     healCommand     `cmd:"" help:"Write launches anew in Redis from Postgres where Redis has lost something."`

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"admitone/gateway"
+	"admitone/gateway/strictjson"
 )
 
 // campaignBody is what a campaign is made of or changed by. What is left out
@@ -57,7 +58,7 @@ func (b *campaignBody) onto(c *gateway.Campaign) error {
 	set(&c.Format, b.Format)
 	f, err := gateway.ParseFormat(c.Format)
 	if err != nil {
-		return gateway.Invalid("format", sentence(err.Error()))
+		return gateway.Invalid("format", strictjson.Sentence(err.Error()))
 	}
 	t, err := f.Bind(gateway.FormatValues{Prefix: b.Prefix, Period: b.Period, Campaign: c.Name})
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"admitone/gateway"
 	"admitone/gateway/email"
+	"admitone/gateway/strictjson"
 )
 
 // mintBody asks for so many generated codes, or for chosen ones.
@@ -34,7 +35,7 @@ func (b *codeBody) UnmarshalJSON(text []byte) error {
 		return json.Unmarshal(text, &b.Code)
 	}
 	type plain codeBody
-	return decodeObject(text, (*plain)(b))
+	return strictjson.Object(text, (*plain)(b))
 }
 
 // codeView is a minted code as the API shows it.
@@ -157,7 +158,7 @@ func (s *server) mintChosen(c *call, l *gateway.Launch, campaign *gateway.Campai
 				continue
 			}
 			if *p.to, err = person(p.given); err != nil {
-				return gateway.Invalid(field+"."+p.name, sentence(err.Error()))
+				return gateway.Invalid(field+"."+p.name, strictjson.Sentence(err.Error()))
 			}
 		}
 	}

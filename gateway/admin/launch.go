@@ -256,7 +256,11 @@ func (c *call) decodeOptional(into *noteBody) error {
 	if err := c.decode(into); err != nil {
 		return err
 	}
-	if len(into.Note) > maxNote {
+	return checkNote(into.Note)
+}
+
+func checkNote(note string) error {
+	if len(note) > maxNote {
 		return gateway.Invalid("note", "Use at most 500 bytes.")
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"admitone/gateway"
+	"admitone/gateway/strictjson"
 )
 
 // redemptionView is a redemption as Redis knows it now.
@@ -44,7 +45,7 @@ func (s *server) listRedemptions(c *call) error {
 	}
 	if subject := q.Get("subject"); subject != "" {
 		if f.Subject, err = personOf(&l.Policy)(subject); err != nil {
-			return gateway.Invalid("subject", sentence(err.Error()))
+			return gateway.Invalid("subject", strictjson.Sentence(err.Error()))
 		}
 	}
 	if code := q.Get("code"); code != "" {

@@ -55,6 +55,12 @@ var apiRoutes = []struct {
 	{"GET /admin/v1/launches/{launch}/redemptions/{id}", gateway.ScopeRead, false, (*server).getRedemption},
 	{"POST /admin/v1/launches/{launch}/redemptions/{id}/rollback", gateway.ScopeAdmin, false, (*server).rollback},
 
+	{"GET /admin/v1/launches/{launch}/members", gateway.ScopeRead, false, (*server).listMembers},
+	{"GET /admin/v1/launches/{launch}/members/{subject}", gateway.ScopeRead, false, (*server).getMember},
+	{"POST /admin/v1/launches/{launch}/members/{subject}/grant", gateway.ScopeAdmin, true, (*server).grantInvites},
+	{"POST /admin/v1/launches/{launch}/members/{subject}/tier", gateway.ScopeAdmin, false, (*server).setTier},
+	{"POST /admin/v1/launches/{launch}/members/{subject}/erase", gateway.ScopeAdmin, false, (*server).eraseMember},
+
 	{"GET /admin/v1/launches/{launch}/stats", gateway.ScopeRead, false, (*server).stats},
 	{"GET /admin/v1/launches/{launch}/events", gateway.ScopeRead, false, (*server).events},
 	{"GET /admin/v1/launches/{launch}/anomalies", gateway.ScopeRead, false, (*server).anomalies},

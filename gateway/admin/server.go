@@ -28,6 +28,8 @@ type Store interface {
 	ChangeCodes(ctx context.Context, launch string, ch gateway.ChangeCodes) (uint64, error)
 	Redemption(ctx context.Context, launch string, id gateway.ID) (gateway.Redemption, error)
 	Settle(ctx context.Context, launch string, id gateway.ID, s gateway.Settlement, by gateway.Actor) (gateway.Redemption, error)
+	Member(ctx context.Context, launch, subject string) (gateway.Member, error)
+	ChangeMember(ctx context.Context, launch string, c gateway.ChangeMember) (gateway.Member, error)
 	Position(ctx context.Context, launch string) (gateway.Position, error)
 }
 
@@ -41,6 +43,7 @@ type Ledger interface {
 	Changes(ctx context.Context, launch string, p gateway.Page) (ledger.List[gateway.AuditEvent], error)
 	Conflicts(ctx context.Context, launch string, p gateway.Page) (ledger.List[gateway.ConflictRow], error)
 	Parked(ctx context.Context, launch string, p gateway.Page) (ledger.List[gateway.ParkedRow], error)
+	Members(ctx context.Context, launch string, f gateway.MemberFilter, p gateway.Page) (ledger.List[gateway.MemberRow], error)
 	Stats(ctx context.Context, launch string) (gateway.Stats, error)
 	CreateKey(ctx context.Context, k gateway.APIKey, hash [sha256.Size]byte) error
 	Keys(ctx context.Context) ([]*gateway.APIKey, error)

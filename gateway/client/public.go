@@ -35,6 +35,8 @@ type Redemption struct {
 	Tier        string         `json:"tier"`
 	Unlock      Unlock         `json:"unlock"`
 	ExpiresAt   time.Time      `json:"expires_at,omitzero"` // of a hold
+	Referred    bool           `json:"referred"`            // a member invited the subject
+	Allotment   gateway.Rounds `json:"allotment"`
 	MemberToken string         `json:"member_token"`
 	Receipt     Receipt        `json:"receipt"`
 	Replayed    bool           `json:"replayed"`

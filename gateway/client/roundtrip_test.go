@@ -308,3 +308,49 @@ func TestSubject(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// TestMembers: what members and operators do with members.
+func TestMembers(t *testing.T) {
+	c, ctx := begin(t), t.Context()
+	must[client.Launch](t)(c.CreateLaunch(ctx, client.YAML, []byte("launch: l\ncodes: {personal: {allotment: 3}}\nunlock: {trial_rounds: 30, invite_rounds: 100}\n")))
+	vanity := true
+	must[gateway.Campaign](t)(c.CreateCampaign(ctx, "l", client.Campaign{Name: "c", Vanity: &vanity, MaxUses: 2}))
+	must[[]client.Minted](t)(c.MintCodes(ctx, "l", "c", []client.ChosenCode{{Code: "AAA"}}))
+	if u := must[client.Usage](t)(c.UseRounds(ctx, "l", "eve", 10, "")); u.Remaining != 20 || u.Unlimited {
+		t.Errorf("%+v", u)
+	}
+	_, err := c.UseRounds(ctx, "l", "eve", 21, "")
+	wantRefusal(t, err, gateway.RoundsExhausted)
+	ann := must[client.Redemption](t)(c.As("").Redeem(ctx, "l", client.Redeem{Code: "AAA", Email: "ann@example.com"}))
+	if ann.Allotment != 3 || ann.MemberToken == "" {
+		t.Errorf("%+v", ann)
+	}
+	member := c.As(ann.MemberToken)
+	if u := must[client.Usage](t)(member.UseRounds(ctx, "l", "ann@example.com", 1, "k")); u.Remaining != 99 {
+		t.Errorf("%+v", u)
+	}
+	if err := member.Active(ctx, "l", "ann@example.com", "activated"); err != nil {
+		t.Error(err)
+	}
+	if m := must[client.Member](t)(member.ShowOnLeaderboard(ctx, "l", "ann@example.com", false)); m.Leaderboard || m.Unlock.Used != 1 {
+		t.Errorf("%+v", m)
+	}
+	if m := must[client.Member](t)(member.Member(ctx, "l", "ann@example.com")); !m.Member || m.Tier != "standard" || m.Allotment != 3 || m.JoinedAt.IsZero() {
+		t.Errorf("%+v", m)
+	}
+	_, err = member.Member(ctx, "l", "eve")
+	wantRefusal(t, err, gateway.Forbidden)
+	if m := must[client.MemberNow](t)(c.GrantInvites(ctx, "l", "ann@example.com", 25, "top referrer")); m.Allotment != 28 {
+		t.Errorf("%+v", m)
+	}
+	if m := must[client.MemberNow](t)(c.SetTier(ctx, "l", "ann@example.com", "vip", "")); m.Tier != "vip" {
+		t.Errorf("%+v", m)
+	}
+	if m := must[client.MemberNow](t)(c.MemberNow(ctx, "l", "eve")); m.Member || m.Method != gateway.UnlockTrial || m.Remaining != 20 {
+		t.Errorf("%+v", m)
+	}
+	must[client.List[gateway.MemberRow]](t)(c.Members(ctx, "l", gateway.MemberFilter{Email: "ann@example.com", Tier: "vip", Method: gateway.UnlockInvite}, gateway.Page{}))
+	must[client.MemberNow](t)(c.EraseMember(ctx, "l", "ann@example.com", "asked to"))
+	_, err = c.MemberNow(ctx, "l", "nobody")
+	wantRefusal(t, err, gateway.MemberUnknown)
+}

@@ -31,6 +31,12 @@ func (q *request) appendRedemption(b []byte, r *gateway.Redemption, subject, tok
 		b = appendString(append(b, `,"tier":`...), c.TierOr(l.Policy.Unlock.Tier))
 		b = appendUnlock(b, &l.Policy.Unlock, c.Kind, r.At)
 	}
+	if r.Referred {
+		b = append(b, `,"referred":true`...)
+	}
+	if r.Allotment != 0 {
+		b = appendRounds(append(b, `,"allotment":`...), r.Allotment)
+	}
 	if r.Status == gateway.Held {
 		b = appendTime(append(b, `,"expires_at":`...), r.ExpiresAt)
 	}
@@ -63,16 +69,18 @@ func appendUnlock(b []byte, u *gateway.UnlockPolicy, kind gateway.Kind, at time.
 		method, rounds = "license_key", u.LicenseRounds
 	}
 	b = append(append(b, `,"unlock":{"method":"`...), method...)
-	b = append(b, `","rounds":`...)
-	if rounds == gateway.Unlimited {
-		b = append(b, `"unlimited"`...)
-	} else {
-		b = strconv.AppendInt(b, int64(rounds), 10)
-	}
+	b = appendRounds(append(b, `","rounds":`...), rounds)
 	if u.Expires > 0 && !at.IsZero() {
 		b = appendTime(append(b, `,"expires_at":`...), at.Add(time.Duration(u.Expires)))
 	}
 	return append(b, '}')
+}
+
+func appendRounds(b []byte, r gateway.Rounds) []byte {
+	if r == gateway.Unlimited {
+		return append(b, `"unlimited"`...)
+	}
+	return strconv.AppendInt(b, int64(r), 10)
 }
 
 // appendValidation writes what a code that can be redeemed would give.

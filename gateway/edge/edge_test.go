@@ -48,6 +48,7 @@ type world struct {
 
 // fakeStore answers what it is told to, and remembers what it was asked.
 type fakeStore struct {
+	fakeMembers
 	mu       sync.Mutex
 	launch   *gateway.Launch
 	answer   gateway.Redemption
@@ -171,7 +172,7 @@ func newWorld(t testing.TB, changes ...func(*Config)) *world {
 	w := &world{t: t, keyring: ring, persisted: &gateway.Persisted{}, logs: &lines{}, store: &fakeStore{launch: launch}}
 	w.store.answer = gateway.Redemption{
 		ID: anID, Code: "ABCD2345", Display: "ABCD-2345", Campaign: 1, Subject: "ann@x.example", SubjectKey: ring.Subject("writer", "ann@x.example"),
-		Status: gateway.Committed, At: noon, Position: 7, Proven: true,
+		Status: gateway.Committed, At: noon, Position: 7, Proven: true, Founding: true,
 	}
 	c := Config{
 		Store: w.store, Keyring: ring, Persisted: w.persisted, Keys: fakeKeys{}, PersistWait: time.Millisecond,

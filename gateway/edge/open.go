@@ -43,27 +43,37 @@ func (q *request) open() error {
 
 // pathCode reads a code out of a path segment.
 func pathCode(segment []byte) (gateway.Code, bool) {
-	if len(segment) > 3*gateway.MaxCodeInput {
+	plain, ok := unescape(segment, 3*gateway.MaxCodeInput)
+	if !ok {
 		return "", false
 	}
-	plain := make([]byte, 0, gateway.MaxCodeInput)
+	code, err := gateway.ReadCode(string(plain))
+	return code, err == nil
+}
+
+// unescape takes the percent-encoding off a path segment of at most so many
+// bytes.
+func unescape(segment []byte, most int) ([]byte, bool) {
+	if len(segment) > most {
+		return nil, false
+	}
+	plain := make([]byte, 0, len(segment))
 	for i := 0; i < len(segment); i++ {
 		c := segment[i]
 		if c == '%' {
 			if i+2 >= len(segment) {
-				return "", false
+				return nil, false
 			}
 			n := hex4([]byte{'0', '0', segment[i+1], segment[i+2]})
 			if n < 0 {
-				return "", false
+				return nil, false
 			}
 			c = byte(n)
 			i += 2
 		}
 		plain = append(plain, c)
 	}
-	code, err := gateway.ReadCode(string(plain))
-	return code, err == nil
+	return plain, true
 }
 
 // previews are words in the names of programs that fetch a link to show or

@@ -18,6 +18,9 @@ func (q *request) redeem() error {
 	if err := q.authorizeServer(); err != nil {
 		return err
 	}
+	if q.launch.Policy.Subjects.NamedBy == gateway.NamedByServer && q.key == nil {
+		return &gateway.Error{Reason: gateway.Unauthorized, Detail: "This launch takes redemptions from its back end only, with a server key."}
+	}
 	b, err := q.body(redeemFields)
 	if err != nil {
 		return err
@@ -35,9 +38,10 @@ func (q *request) redeem() error {
 	}
 	receipt, late := q.receipt(durability, r.Epoch, r.Position, r.Replayed)
 	// A stranger who names the same subject and code is answered the same
-	// redemption, but gets no token to speak for its subject.
+	// redemption, but gets no token to speak for its subject; nor does who
+	// brings another code in a member's name.
 	token := ""
-	if r.Proven || q.key != nil {
+	if r.Proven && r.Founding || q.key != nil {
 		token = q.server.config.Keyring.MemberToken(q.launch.Name, q.ask.Subject, q.server.now())
 	}
 	q.out = q.appendRedemption(q.out[:0], &r, q.ask.Subject, token, receipt)

@@ -107,17 +107,40 @@ func (q *request) openLaunch() (err error) {
 
 // body decodes the body, which may hold the allowed fields.
 func (q *request) body(allowed uint8) (body, error) {
-	if !isJSON(q.head.contentType) {
-		return body{}, &gateway.Error{Reason: gateway.UnsupportedMediaType, Field: "Content-Type", Detail: "Use Content-Type: application/json."}
-	}
-	if e := q.head.contentEncoding; len(e) > 0 && !fold(e, "identity") {
-		return body{}, &gateway.Error{Reason: gateway.UnsupportedMediaType, Field: "Content-Encoding", Detail: "Send the body as it is, not compressed."}
+	if err := q.checkContent(); err != nil {
+		return body{}, err
 	}
 	b, err := decode(&q.parser, q.ctx.PostBody(), allowed)
 	if err != nil {
 		return body{}, err
 	}
 	return b, nil
+}
+
+// jsonBody is the body as it came in, checked to be well-formed text.
+func (q *request) jsonBody() ([]byte, error) {
+	b := q.ctx.PostBody()
+	if len(b) == 0 {
+		return nil, nil
+	}
+	if err := q.checkContent(); err != nil {
+		return nil, err
+	}
+	if err := checkText(b); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// checkContent refuses a body that does not say it is JSON, as it is.
+func (q *request) checkContent() error {
+	if !isJSON(q.head.contentType) {
+		return &gateway.Error{Reason: gateway.UnsupportedMediaType, Field: "Content-Type", Detail: "Use Content-Type: application/json."}
+	}
+	if e := q.head.contentEncoding; len(e) > 0 && !fold(e, "identity") {
+		return &gateway.Error{Reason: gateway.UnsupportedMediaType, Field: "Content-Encoding", Detail: "Send the body as it is, not compressed."}
+	}
+	return nil
 }
 
 // isJSON takes application/json, in UTF-8 if it says so.

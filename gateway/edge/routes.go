@@ -18,6 +18,10 @@ const (
 	routeRelease
 	routeValidate
 	routeOpen
+	routeMember
+	routeUsage
+	routeActivity
+	routePreferences
 	routePreflight // of any other route
 	routeCount
 )
@@ -32,6 +36,11 @@ var routes = [routeCount]struct{ name, allow string }{
 	routeValidate:   {"validate", "POST"},
 	routeOpen:       {"open", "GET, HEAD"},
 	routePreflight:  {"preflight", "OPTIONS"},
+
+	routeMember:      {"member", "GET"},
+	routeUsage:       {"usage", "POST"},
+	routeActivity:    {"activity", "POST"},
+	routePreferences: {"preferences", "PUT"},
 }
 
 // answer runs the handler of a route.
@@ -49,6 +58,14 @@ func (q *request) answer() error {
 		return q.validate() // /v1/launches/{l}/validations
 	case routeOpen:
 		return q.open() // /i/{l}/{code}
+	case routeMember:
+		return q.member() // /v1/launches/{l}/members/{subject}
+	case routeUsage:
+		return q.usage() // /v1/launches/{l}/members/{subject}/usage
+	case routeActivity:
+		return q.activity() // /v1/launches/{l}/members/{subject}/activity
+	case routePreferences:
+		return q.preferences() // /v1/launches/{l}/members/{subject}/preferences
 	}
 	return gateway.Refuse(gateway.NotFound)
 }
@@ -60,6 +77,8 @@ func (r route) allows(method []byte) bool {
 		return routes[r].allow == "POST"
 	case "GET":
 		return routes[r].allow == "GET" || routes[r].allow == "GET, HEAD"
+	case "PUT":
+		return routes[r].allow == "PUT"
 	case "HEAD":
 		return routes[r].allow == "GET, HEAD"
 	}
@@ -97,6 +116,23 @@ func find(target []byte) (r route, launch, param []byte) {
 		return routeRelease, seg[2], seg[4]
 	case n == 4 && api && string(seg[3]) == "validations":
 		return routeValidate, seg[2], nil
+	case n == 5 && api && string(seg[3]) == "members":
+		return routeMember, seg[2], seg[4]
+	case n == 6 && api && string(seg[3]) == "members":
+		return memberRoute(seg[5]), seg[2], seg[4]
 	}
 	return routeOther, nil, nil
+}
+
+// memberRoute is what a member's path names behind the subject.
+func memberRoute(segment []byte) route {
+	switch string(segment) {
+	case "usage":
+		return routeUsage
+	case "activity":
+		return routeActivity
+	case "preferences":
+		return routePreferences
+	}
+	return routeOther
 }

@@ -33,6 +33,13 @@ type Store interface {
 	// Open counts the visit of a code's link; a code that does not exist is no
 	// error.
 	Open(ctx context.Context, launch string, code gateway.Code) error
+	// Member returns member_unknown for who never was one.
+	Member(ctx context.Context, launch, subject string) (gateway.Member, error)
+	// UseRounds takes all rounds asked for or returns rounds_exhausted.
+	UseRounds(ctx context.Context, launch string, u gateway.Use) (gateway.Rounds, error)
+	// Active notes what a member did: member_unknown.
+	Active(ctx context.Context, launch, subject, what string) error
+	ChangeMember(ctx context.Context, launch string, c gateway.ChangeMember) (gateway.Member, error)
 }
 
 // KeyChecker knows API keys. Check returns unauthorized for a key that does not

@@ -231,13 +231,17 @@ admitone_http_requests_total{outcome="code_exhausted",route="redeem"} 1
 admitone_http_requests_total{outcome="code_exhausted",route="validate"} 1
 admitone_http_requests_total{outcome="invalid_request",route="other"} 1
 admitone_http_requests_total{outcome="not_found",route="other"} 1
+admitone_http_requests_total{outcome="ok",route="activity"} 0
 admitone_http_requests_total{outcome="ok",route="confirm"} 0
+admitone_http_requests_total{outcome="ok",route="member"} 0
 admitone_http_requests_total{outcome="ok",route="open"} 0
 admitone_http_requests_total{outcome="ok",route="other"} 0
+admitone_http_requests_total{outcome="ok",route="preferences"} 0
 admitone_http_requests_total{outcome="ok",route="preflight"} 0
 admitone_http_requests_total{outcome="ok",route="redeem"} 1
 admitone_http_requests_total{outcome="ok",route="redemption"} 0
 admitone_http_requests_total{outcome="ok",route="release"} 0
+admitone_http_requests_total{outcome="ok",route="usage"} 0
 admitone_http_requests_total{outcome="ok",route="validate"} 0
 admitone_http_requests_total{outcome="replayed",route="redeem"} 1
 `

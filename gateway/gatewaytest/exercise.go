@@ -39,6 +39,10 @@ type Store interface {
 	Front(context.Context, string, int) ([]string, error)
 	WalkQueue(context.Context, string, func(string, uint64)) error
 	Offer(context.Context, string, string, *gateway.Campaign, []gateway.Offered) (int, int, error)
+	Member(ctx context.Context, launch, subject string) (gateway.Member, error)
+	UseRounds(context.Context, string, gateway.Use) (gateway.Rounds, error)
+	ChangeMember(context.Context, string, gateway.ChangeMember) (gateway.Member, error)
+	Active(ctx context.Context, launch, subject, what string) error
 	Position(context.Context, string) (gateway.Position, error)
 	SetClock(context.Context, string, time.Duration, gateway.Actor) (*gateway.Launch, error)
 	Now(context.Context, string) (time.Time, error)
@@ -78,6 +82,12 @@ func Exercise(t *testing.T, open func(t *testing.T) Store) {
 		{"lottery", lottery},
 		{"schedule", schedule},
 		{"race of releases", raceOfReleases},
+		{"members", members},
+		{"members of few words", impliedMembers},
+		{"referrals", referrals},
+		{"milestones", milestones},
+		{"trial rounds", trial},
+		{"race for rounds", raceRounds},
 		{"race for uses", race},
 		{"race of one request", raceOne},
 	} {

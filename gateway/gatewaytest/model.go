@@ -31,6 +31,7 @@ type modelLaunch struct {
 	arrivals    uint64
 	releases    map[string]*gateway.Cohort
 	schedule    gateway.Schedule
+	members     map[string]*modelMember // by subject, who got more than admission
 }
 
 type modelCode struct {
@@ -38,6 +39,7 @@ type modelCode struct {
 	campaign   uint32
 	used, held int
 	revoked    bool
+	minted     bool // by a member, from the allotment
 }
 
 type modelRedemption struct {
@@ -108,7 +110,7 @@ func (m *Model) CreateLaunch(_ context.Context, p gateway.Policy, _ gateway.Acto
 	}
 	l := &modelLaunch{
 		launch:   gateway.Launch{Name: p.Launch, Version: 1, Open: true, Policy: p},
-		position: 1, codes: map[gateway.Code]*modelCode{}, used: map[uint32]int{}, addresses: map[string]seenFrom{},
+		position: 1, codes: map[gateway.Code]*modelCode{}, used: map[uint32]int{}, addresses: map[string]seenFrom{}, members: map[string]*modelMember{},
 		paced: map[uint32][]time.Time{}, entries: map[string]*modelEntry{}, releases: map[string]*gateway.Cohort{},
 	}
 	m.launches[p.Launch] = l

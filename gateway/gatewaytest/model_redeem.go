@@ -86,7 +86,7 @@ func (m *Model) Redeem(_ context.Context, name string, r *gateway.Redeem) (gatew
 	}
 	c := l.codes[r.Code]
 	if again := m.earlier(l, r); again != nil {
-		answer := again.Redemption
+		answer := l.standing(again.Redemption)
 		answer.Position, answer.Replayed, answer.Proven = l.position, true, r.Proof != "" && r.Proof == again.proof
 		return answer, nil
 	}
@@ -116,7 +116,10 @@ func (m *Model) Redeem(_ context.Context, name string, r *gateway.Redeem) (gatew
 		l.addresses[from] = seenFrom{r.Subject, m.now}
 	}
 	l.redemptions = append(l.redemptions, made)
-	return made.Redemption, nil
+	if made.Status == gateway.Committed {
+		m.letIn(l, made)
+	}
+	return l.standing(made.Redemption), nil
 }
 
 // earlier is the redemption that the same request made before, if it is to be
@@ -286,8 +289,15 @@ func (m *Model) end(l *modelLaunch, r *modelRedemption, to gateway.Status) {
 		c.used--
 		l.used[r.Campaign]--
 	}
+	was := r.Status
 	r.Status, r.ExpiresAt = to, time.Time{}
 	l.position++
+	switch {
+	case to == gateway.Committed:
+		m.letIn(l, r)
+	case was == gateway.Committed:
+		m.letOut(l, r)
+	}
 }
 
 // Settle ends a hold or takes a redemption back.

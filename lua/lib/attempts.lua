@@ -3,11 +3,11 @@
 -- knows its window in the field '#'; one of a window before the last counts no
 -- more, and is emptied when its turn comes again.
 
--- read_rules reads the launch's rules:
+-- read_rules reads the launch's rules, up to the '|' before those of members:
 -- open;once;address_n;address_ms;subject_n;subject_ms;dedup_ms;hold_ms;opaque;dedup_action
 local function read_rules(packed)
   local n = {}
-  for w in string.gmatch(packed, '[^;]+') do
+  for w in string.gmatch(string.match(packed, '^[^|]*'), '[^;]+') do
     n[#n + 1] = tonumber(w) or w
   end
   return {

@@ -60,9 +60,10 @@ local function write_code(c)
     none_if_zero(c.max), none_if_zero(c.expires), c.recipient, c.issuer, c.display)
 end
 
--- a campaign's rules: max;starts;ends;state;cap;per_subject;once;pace_n;pace_ms
+-- a campaign's rules: max;starts;ends;state;cap;per_subject;once;pace_n;pace_ms;personal
 -- state is 'a', 'p' (paused) or 'r' (revoked); once is '1' where the policy's
--- once_per_launch speaks of it. used is kept beside, under <number>u; under
+-- once_per_launch speaks of it; personal is '1' where members mint the codes.
+-- used is kept beside, under <number>u; under
 -- <number>p stands the window of the pace and how many were used in it.
 local function read_campaign(packed, used, paced)
   local w = words(packed)
@@ -78,6 +79,7 @@ local function read_campaign(packed, used, paced)
     pace_n = tonumber(w[8]) or 0,
     pace_ms = tonumber(w[9]) or 0,
     paced = paced or nil,
+    personal = w[10] == '1',
   }
 end
 

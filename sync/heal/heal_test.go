@@ -109,6 +109,8 @@ func (n *node) populate() map[string]gateway.Redemption {
 	}
 	p := gateway.DefaultPolicy(launch)
 	p.Limits.AddressDedup.Action = gateway.DedupRefuse
+	p.Codes.Personal.Allotment, p.Unlock.TrialRounds, p.Unlock.InviteRounds = 3, 30, 100
+	p.Referrals.Milestones = gateway.Milestones{{Referrals: 1, Invites: 2}}
 	_, err := n.store.CreateLaunch(n.Context(), p, by)
 	must(err)
 	for _, c := range []gateway.Campaign{
@@ -146,6 +148,17 @@ func (n *node) populate() map[string]gateway.Redemption {
 		how     gateway.Settlement
 	}{{"s0", gateway.Confirm}, {"s5", gateway.Release}, {"s1", gateway.Rollback}} {
 		_, err := n.store.Settle(n.Context(), launch, answers[s.subject].ID, s.how, by)
+		must(err)
+	}
+	answers["dan"], err = n.redeem(gateway.Redeem{Code: "1SSUED", Subject: "dan", Proof: "key-dan"})
+	must(err)
+	for _, subject := range []string{"s2", "eve"} {
+		_, err = n.store.UseRounds(n.Context(), launch, gateway.Use{Subject: subject, Rounds: 3, Proof: "k", Begin: true})
+		must(err)
+	}
+	for _, c := range []gateway.ChangeMember{{Change: gateway.MemberGranted, Invites: 25}, {Change: gateway.MemberTier, Tier: "vip; gold"}, {Change: gateway.MemberPrivate, Private: true}} {
+		c.Subject, c.By = "s3", by
+		_, err = n.store.ChangeMember(n.Context(), launch, c)
 		must(err)
 	}
 	for i := range 3 {
@@ -270,7 +283,7 @@ func TestAdopt(t *testing.T) {
 	}
 	n.sync()
 	n.caughtUp()
-	if r := n.verified(); r.Redemptions != 61 {
+	if r := n.verified(); r.Redemptions != 62 {
 		t.Fatalf("%+v", r)
 	}
 	if again, err := n.healer.Heal(t.Context(), launch); err != nil || again.Healed {
@@ -505,7 +518,7 @@ func TestOutage(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.caughtUp()
-	if r := n.verified(); r.Redemptions != 260 {
+	if r := n.verified(); r.Redemptions != 261 {
 		t.Fatalf("%+v", r)
 	}
 }

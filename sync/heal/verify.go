@@ -82,6 +82,9 @@ func (h *Healer) verify(ctx context.Context, launch string, s ledger.Selection) 
 			if one.Redemption != (gateway.ID{}) {
 				s.Redemptions = append(s.Redemptions, one.Redemption)
 			}
+			if one.Member != "" {
+				s.Members = append(s.Members, one.Member)
+			}
 		}
 		if err := h.Ledger.Dump(ctx, launch, s, c); err != nil {
 			return report, err
@@ -89,7 +92,7 @@ func (h *Healer) verify(ctx context.Context, launch string, s ledger.Selection) 
 		report.Position = c.Position
 		if round == 0 {
 			report.Campaigns, report.Codes = c.Counted.Campaigns, c.Counted.Codes
-			report.Redemptions, report.Entries = c.Counted.Redemptions, c.Counted.Entries
+			report.Redemptions, report.Entries, report.Members = c.Counted.Redemptions, c.Counted.Entries, c.Counted.Members
 			if !s.Only {
 				if err := h.count(ctx, launch, c, &report); err != nil {
 					return report, err
@@ -133,6 +136,7 @@ func (h *Healer) count(ctx context.Context, launch string, c *lua.Compare, repor
 	}{
 		{"code", n.Codes, c.Counted.Codes},
 		{"redemption", n.Redemptions, c.Counted.Redemptions},
+		{"member", n.Members, c.Counted.Members},
 		{"entry", n.Entries, c.Counted.Entries},
 		{"place", waiting, c.Waiting},
 	} {

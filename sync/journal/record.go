@@ -59,6 +59,7 @@ func Parse(launch, raw string) (gateway.Record, error) {
 var arity = map[string]int{
 	"launch": 5, "clock": 4, "campaign": 4, "minted": 9, "changed": 5, "redeemed": 9, "settled": 9, "refused": 6, "opened": 3, "signal": 6,
 	"joined": 11, "boosted": 8, "confirmed": 2, "entry": 9, "release": 8, "offered": 7, "released": 2, "schedule": 4,
+	"member": 7, "milestone": 4, "activity": 2,
 }
 
 // maxWords is the most words that a line has behind its kind.
@@ -134,6 +135,12 @@ func (w *words) event(kind string) gateway.Event {
 		return e
 	case "signal":
 		return gateway.Signalled{What: w.needed(), Redemption: w.id(), Code: w.code(w.next()), Campaign: w.campaign(), Subject: w.needed(), Address: w.next()}
+	case "member":
+		return w.member()
+	case "milestone":
+		return gateway.MilestoneCrossed{Subject: w.needed(), Milestone: int(w.number()), Invites: int(w.numberOr0()), Referrals: int(w.number())}
+	case "activity":
+		return gateway.MemberActed{Subject: w.needed(), Name: w.needed()}
 	case "refused":
 		return gateway.Refused{Reason: gateway.Reason(w.needed()), Counted: w.flag(), Verb: w.needed(), Code: w.code(w.next()), Subject: w.next(), Address: w.next()}
 	}

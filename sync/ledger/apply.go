@@ -33,7 +33,7 @@ func (l *Ledger) Apply(ctx context.Context, b Batch) (Result, error) {
 	}
 	warned := l.warnings.Load()
 	err := pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
-		a := &applier{Ledger: l, tx: tx, launchName: b.Launch}
+		a := &applier{Ledger: l, tx: tx, launchName: b.Launch, erased: map[string]uint64{}}
 		if err := a.move(ctx, b); err != nil {
 			return err
 		}
@@ -90,6 +90,7 @@ type applier struct {
 	launchName string
 	launch     int32 // the launch's id
 	conflicts  int
+	erased     map[string]uint64 // subjects that this batch erases, and where
 }
 
 // move takes the position from before the batch to behind it: the fence. The

@@ -246,6 +246,7 @@ type dumped struct {
 	campaigns   []gateway.StoredCampaign
 	codes       map[gateway.Code]gateway.StoredCode
 	redemptions map[gateway.ID]gateway.StoredRedemption
+	members     []gateway.StoredRecord
 	failures    []gateway.StoredFailure
 	queue       gateway.StoredQueue
 	entries     []gateway.StoredEntry
@@ -269,6 +270,11 @@ func (d *dumped) Redemptions(_ context.Context, r []gateway.StoredRedemption) er
 	for _, each := range r {
 		d.redemptions[each.ID] = each
 	}
+	return nil
+}
+
+func (d *dumped) Members(_ context.Context, m []gateway.StoredRecord) error {
+	d.members = append(d.members, m...)
 	return nil
 }
 

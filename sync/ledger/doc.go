@@ -13,6 +13,8 @@
 //	epochs                                    where each history went on from
 //	gateways, vouchers                        who lives, and has told what it answered
 //	attempts, visits, changes                 refusals, visited links, operators' changes
+//	members, member_events, milestones        who is in, and why a record changed
+//	activities                                what members did in the app
 //	signals, anomalies                        what a rule noticed and let in; what was unusual
 //	journal                                   every record as it was written, by month
 //	conflicts, parked                         what did not fit

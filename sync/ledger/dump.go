@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"admitone/gateway"
+	"admitone/sync/journal"
 )
 
 // Reader takes what Dump reads, in this order: the launch once, then the rest
@@ -17,6 +18,7 @@ type Reader interface {
 	Campaigns(context.Context, []gateway.StoredCampaign) error
 	Codes(context.Context, []gateway.StoredCode) error
 	Redemptions(context.Context, []gateway.StoredRedemption) error
+	Members(context.Context, []gateway.StoredRecord) error
 	Failures(context.Context, []gateway.StoredFailure) error
 	Queue(context.Context, gateway.StoredQueue) error
 	Entries(context.Context, []gateway.StoredEntry) error
@@ -28,10 +30,11 @@ const dumpChunk = 5000
 // Selection narrows a dump.
 type Selection struct {
 	FailuresSince time.Time
-	Only          bool // the codes and redemptions listed, not all
+	Only          bool // the codes, redemptions and members listed, not all
 	Codes         []gateway.Code
 	Redemptions   []gateway.ID
 	Entries       []string // keys
+	Members       []string // keys
 }
 
 // Dump reads a launch as of one moment: everything that Redis needs to serve
@@ -86,6 +89,10 @@ func (l *Ledger) Dump(ctx context.Context, launch string, s Selection, r Reader)
 			AND (NOT $2 OR id = ANY ($3::uuid[])) ORDER BY subject_key, id`, id, s.Only, ids); err != nil {
 			return err
 		}
+		if err := stream(ctx, tx, r.Members, scanRecord, `
+			SELECT subject_key, record FROM members WHERE launch = $1 AND (NOT $2 OR subject_key = ANY ($3))`, id, s.Only, s.Members); err != nil {
+			return err
+		}
 		if err := dumpQueue(ctx, tx, id, r); err != nil {
 			return err
 		}
@@ -111,6 +118,15 @@ func scanRedemption(row pgx.CollectableRow) (r gateway.StoredRedemption, err err
 	var expires *time.Time
 	err = row.Scan((*[16]byte)(&r.ID), &r.Subject, &r.Address, &r.Code, &r.Campaign, &r.Status, &r.Proof, &r.At, &expires)
 	r.At, r.ExpiresAt = r.At.UTC(), orZero(expires)
+	return r, err
+}
+
+func scanRecord(row pgx.CollectableRow) (r gateway.StoredRecord, err error) {
+	var record string
+	if err := row.Scan(&r.Subject, &record); err != nil {
+		return r, err
+	}
+	r.StoredMember, err = journal.ParseMember(record)
 	return r, err
 }
 
@@ -150,7 +166,7 @@ func stream[T any](ctx context.Context, tx pgx.Tx, to func(context.Context, []T)
 	return to(ctx, chunk)
 }
 
-// Sample picks about n codes and n redemptions of a launch at random.
+// Sample picks about n codes, redemptions and members of a launch at random.
 func (l *Ledger) Sample(ctx context.Context, launch string, n int) (s Selection, err error) {
 	id, err := l.launchID(ctx, launch)
 	if err != nil {
@@ -180,5 +196,13 @@ func (l *Ledger) Sample(ctx context.Context, launch string, n int) (s Selection,
 		err = row.Scan((*[16]byte)(&id))
 		return id, err
 	})
+	if err != nil {
+		return s, err
+	}
+	rows, err = l.pool.Query(ctx, `SELECT subject_key FROM members TABLESAMPLE BERNOULLI (`+percent+`) WHERE launch = $1 LIMIT $2`, id, n, "members")
+	if err != nil {
+		return s, err
+	}
+	s.Members, err = pgx.CollectRows(rows, pgx.RowTo[string])
 	return s, err
 }

@@ -30,6 +30,7 @@ type set struct {
 	visits      map[gateway.Code]gateway.Opened
 	changes     []change
 	waitlist
+	membership
 }
 
 // set writes a list of events. The statements run in an order in which the
@@ -42,7 +43,7 @@ func (a *applier) set(ctx context.Context, list []placed) error {
 	}
 	for _, write := range []func(context.Context, *set) error{
 		a.putLaunches, a.setClock, a.putCampaigns, a.mint, a.changeCodes, a.settle, a.redeem, a.countUses, a.countCampaigns,
-		a.joinEntries, a.changeEntries, a.putReleases, a.changeReleases, a.putSchedule, a.refuse, a.signal, a.visit, a.audit,
+		a.joinEntries, a.changeEntries, a.putReleases, a.changeReleases, a.putSchedule, a.refuse, a.signal, a.visit, a.audit, a.putMembers, a.tellMembers, a.erase,
 	} {
 		if err := write(ctx, s); err != nil {
 			return err
@@ -76,7 +77,7 @@ func (a *applier) gather(list []placed) (*set, error) {
 	s := &set{
 		campaigns: map[uint32]placed{}, changed: map[gateway.Code]placed{}, renewed: map[gateway.Code]placed{},
 		redeemed: map[gateway.ID]*redeemedRow{}, settled: map[gateway.ID]placed{}, uses: map[gateway.Code]*uses{},
-		campaignUse: map[uint32]int{}, visits: map[gateway.Code]gateway.Opened{}, waitlist: newWaitlist(),
+		campaignUse: map[uint32]int{}, visits: map[gateway.Code]gateway.Opened{}, waitlist: newWaitlist(), membership: newMembership(),
 	}
 	for _, p := range list {
 		if err := a.gatherOne(s, p); err != nil {
@@ -147,6 +148,14 @@ func (a *applier) gatherOne(s *set, p placed) error {
 	case gateway.Opened:
 		e.Count += s.visits[e.Code].Count
 		s.visits[e.Code] = e
+	case gateway.MemberChanged:
+		s.gatherMember(p)
+		if e.By.Name != "" {
+			detail, _ := json.Marshal(map[string]string{"to": e.Ref})
+			s.changes = append(s.changes, change{p, "member_" + string(e.Cause), e.Subject, detail, e.By})
+		}
+	case gateway.MilestoneCrossed, gateway.MemberActed:
+		s.gatherMember(p)
 	default:
 		if a.gatherWaitlist(s, p) {
 			return nil
@@ -207,7 +216,7 @@ func (a *applier) signal(ctx context.Context, s *set) error {
 func (a *applier) journal(ctx context.Context, records []gateway.Record) error {
 	rows := make([][]any, len(records))
 	for i, r := range records {
-		rows[i] = []any{a.launch, r.Epoch, r.Seq, r.At, printable(r.Raw)}
+		rows[i] = []any{a.launch, r.Epoch, r.Seq, r.At, printable(a.withoutErased(r))}
 	}
 	_, err := a.tx.CopyFrom(ctx, pgx.Identifier{"journal"}, []string{"launch", "epoch", "seq", "at", "record"}, pgx.CopyFromRows(rows))
 	return err

@@ -1,0 +1,106 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"admitone/gateway"
+	"admitone/sync/journal"
+)
+
+// changed is a member's record as a change left it.
+func changed(subject string, cause gateway.MemberCause, ref string, change func(*gateway.StoredMember)) gateway.MemberChanged {
+	m := gateway.StoredMember{Method: gateway.UnlockInvite, Campaign: 1, Rounds: gateway.Unlimited, Allotment: 3, Joined: time.UnixMilli(1_800_000_000_000).UTC()}
+	if change != nil {
+		change(&m)
+	}
+	return gateway.MemberChanged{Subject: subject, Cause: cause, Ref: ref, Member: m, Record: journal.PackMember(m)}
+}
+
+// TestMembers: the last record of a member counts, under the name that its
+// redemption or its trial says.
+func TestMembers(t *testing.T) {
+	h := begin(t, 9, 0, "A")
+	ann, bob := redeemed("A", "ann", gateway.Committed), redeemed("A", "bob", gateway.Committed)
+	trial := changed("eve", gateway.MemberTrial, "1", func(m *gateway.StoredMember) {
+		m.Method, m.Rounds, m.Used, m.Joined = gateway.UnlockTrial, 30, 1, time.Time{}
+	})
+	trial.Sealed, _ = json.Marshal(gateway.Person{Subject: "Eve"})
+	h.apply(
+		h.record(ann, changed("key-ann", gateway.MemberJoined, ann.ID.Short(), nil)),
+		h.record(bob, changed("key-bob", gateway.MemberJoined, bob.ID.Short(), func(m *gateway.StoredMember) { m.Inviter = "key-ann" }),
+			changed("key-ann", gateway.MemberReferred, bob.ID.Short(), func(m *gateway.StoredMember) { m.Referrals = 1 }),
+			gateway.MilestoneCrossed{Subject: "key-ann", Milestone: 1, Invites: 3, Referrals: 1}),
+		h.record(redeemed("A", "cid", gateway.Committed)), // has no record
+		h.record(trial, gateway.MemberActed{Subject: "key-ann", Name: "activated"}),
+	)
+	d := &dumped{codes: map[gateway.Code]gateway.StoredCode{}, redemptions: map[gateway.ID]gateway.StoredRedemption{}}
+	if err := h.Dump(context.Background(), "l", Selection{}, d); err != nil {
+		t.Fatal(err)
+	}
+	if len(d.members) != 3 {
+		t.Fatalf("%+v", d.members)
+	}
+	met := map[string]gateway.MemberRow{}
+	for p := (gateway.Page{Limit: 1}); ; {
+		list, err := h.Members(t.Context(), "l", gateway.MemberFilter{}, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range list.Data {
+			met[m.Subject] = m
+		}
+		if p.After = list.Next; !list.HasMore {
+			break
+		}
+	}
+	if len(met) != 4 || met["ann"].Referrals != 1 || !met["bob"].Invited || met["cid"].Rounds != gateway.Unlimited || met["Eve"].Method != gateway.UnlockTrial {
+		t.Errorf("%+v", met)
+	}
+	for _, f := range []gateway.MemberFilter{{Method: gateway.UnlockTrial}, {Tier: "nobody's"}, {Email: "ann@example.com"}} {
+		if list, err := h.Members(t.Context(), "l", f, gateway.Page{Limit: 9}); err != nil || len(list.Data) > 1 {
+			t.Errorf("%+v: %+v, %v", f, list, err)
+		}
+	}
+}
+
+// TestErase: nothing in any table names who was erased; what counts is there.
+func TestErase(t *testing.T) {
+	h := begin(t, 9, 0, "A", "B")
+	line := func(e gateway.Redeemed) gateway.Record {
+		e.Sealed, _ = json.Marshal(gateway.Person{Subject: e.Subject[4:] + "-plain", Email: e.Subject[4:] + "@plain.example", Name: "Plain"})
+		r := h.record(e, changed(e.Subject, gateway.MemberJoined, e.ID.Short(), nil))
+		r.Raw = strings.Join([]string{"1", fmt.Sprint(h.seq), "5", "1", "1"}, "\t") + "\n" + strings.Join([]string{
+			"redeemed", e.ID.Short(), "committed", string(e.Code), "1", e.Subject, "", "", "", string(e.Sealed),
+		}, "\t") + "\nopened\tA\t1\t1"
+		return r
+	}
+	h.apply(line(redeemed("A", "ann", gateway.Committed)), line(redeemed("A", "bob", gateway.Committed)))
+	gone := changed("key-ann", gateway.MemberErased, "", nil)
+	gone.By = gateway.Actor{Name: "op"}
+	h.apply(line(redeemed("B", "ann", gateway.Committed)), h.record(gone), line(redeemed("B", "bob", gateway.Committed)))
+	for _, table := range []string{"members", "redemptions", "codes", "journal", "conflicts", "parked", "changes", "member_events", "attempts"} {
+		var text string
+		if err := h.pool.QueryRow(t.Context(), `SELECT coalesce(string_agg(t::text, ' '), '') FROM `+table+` t`).Scan(&text); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(text, "ann-plain") || strings.Contains(text, "ann@plain") {
+			t.Errorf("%s still names who was erased: %s", table, text)
+		}
+		if table == "journal" && (strings.Count(text, "bob-plain") != 2 || strings.Count(text, "redeemed") != 4 || strings.Count(text, "opened") != 4) {
+			t.Errorf("the journal lost more than that: %s", text)
+		}
+	}
+	list, err := h.Redemptions(t.Context(), "l", gateway.RedemptionFilter{}, gateway.Page{Limit: 9})
+	if err != nil || len(list.Data) != 4 {
+		t.Errorf("%+v, %v", list, err)
+	}
+	members, err := h.Members(t.Context(), "l", gateway.MemberFilter{}, gateway.Page{Limit: 9})
+	if err != nil || len(members.Data) != 2 || !members.Data[0].Erased && !members.Data[1].Erased {
+		t.Errorf("%+v, %v", members, err)
+	}
+}
