@@ -66,27 +66,36 @@ var starter = sync.OnceValue(func() chan<- func() {
 	return work
 })
 
+// command is what a child runs.
+type command struct {
+	log      string // file for what it prints; it runs in the file's directory
+	uid, gid int    // to run as; negative keeps ours
+	path     string
+	args     []string
+	env      []string // added to ours
+}
+
 // start runs a command in a process group of its own, so that Ctrl-C reaches
-// the parent alone. uid and gid are those to run as; negative keeps ours.
-func start(logPath string, uid, gid int, path string, args ...string) (*child, error) {
-	log, err := os.OpenFile(logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+// the parent alone.
+func start(o command) (*child, error) {
+	log, err := os.OpenFile(o.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
-	cmd := exec.Command(path, args...)
-	cmd.Stdout, cmd.Stderr, cmd.Dir = log, log, filepath.Dir(logPath)
-	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	cmd := exec.Command(o.path, o.args...)
+	cmd.Stdout, cmd.Stderr, cmd.Dir = log, log, filepath.Dir(o.log)
+	cmd.Env = append(append(os.Environ(), "LC_ALL=C"), o.env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if uid >= 0 {
-		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	if o.uid >= 0 {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(o.uid), Gid: uint32(o.gid)}
 	}
 	started := make(chan error)
 	starter() <- func() { started <- cmd.Start() }
 	if err := <-started; err != nil {
 		return nil, err
 	}
-	c := &child{cmd: cmd, done: make(chan struct{}), log: logPath}
+	c := &child{cmd: cmd, done: make(chan struct{}), log: o.log}
 	go func() {
 		_ = cmd.Wait() // how it ended is in its log
 		close(c.done)

@@ -179,7 +179,7 @@ func (p *Postgres) start(ctx context.Context) error {
 		"-c", "listen_addresses=127.0.0.1", "-c", "fsync=" + fsync, "-c", "full_page_writes=" + fsync,
 		"-c", "max_connections=200", "-c", "shared_buffers=128MB", "-c", "max_wal_size=2GB", "-c", "log_min_messages=warning",
 	}, p.options.Args...)
-	c, err := start(filepath.Join(p.options.Dir, "postgres.log"), p.uid, p.gid, p.path, args...)
+	c, err := start(command{log: filepath.Join(p.options.Dir, "postgres.log"), uid: p.uid, gid: p.gid, path: p.path, args: args})
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ type Program struct{ child *child }
 // StartProgram starts a program and waits until probe succeeds. What it prints
 // goes to the log file.
 func StartProgram(ctx context.Context, log string, probe func(context.Context) error, path string, args ...string) (*Program, error) {
-	c, err := start(log, -1, -1, path, args...)
+	c, err := start(command{log: log, uid: -1, gid: -1, path: path, args: args})
 	if err != nil {
 		return nil, err
 	}

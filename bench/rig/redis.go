@@ -3,6 +3,7 @@ package rig
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -17,7 +18,9 @@ type RedisOptions struct {
 	Port       int      // 0: a free one
 	AppendOnly bool     // keep an append-only file
 	Fsync      string   // always, everysec or no; "" is everysec
+	ReplicaOf  string   // host:port of its master; "" for none
 	Args       []string // more of its own options
+	Env        []string // more of its environment, NAME=value
 }
 
 // Redis is a redis-server.
@@ -61,8 +64,16 @@ func (r *Redis) start(ctx context.Context) error {
 	args := append([]string{
 		"--bind", "127.0.0.1", "--port", strconv.Itoa(o.Port), "--dir", o.Dir, "--save", "",
 		"--appendonly", appendOnly, "--appendfsync", fsync, "--maxmemory-policy", "noeviction", "--daemonize", "no",
+		"--repl-diskless-sync-delay", "0",
 	}, o.Args...)
-	c, err := start(filepath.Join(o.Dir, "redis.log"), -1, -1, r.path, args...)
+	if o.ReplicaOf != "" {
+		host, port, err := net.SplitHostPort(o.ReplicaOf)
+		if err != nil {
+			return fmt.Errorf("rig: the master's address: %w", err)
+		}
+		args = append(args, "--replicaof", host+" "+port)
+	}
+	c, err := start(command{log: filepath.Join(o.Dir, "redis.log"), uid: -1, gid: -1, path: r.path, args: args, env: o.Env})
 	if err != nil {
 		return err
 	}
@@ -89,6 +100,9 @@ func (r *Redis) Kill() { r.child.kill() }
 
 // Restart starts an ended server again, on the same port and data.
 func (r *Redis) Restart(ctx context.Context) error { return r.start(ctx) }
+
+// Dir is where the data lies.
+func (r *Redis) Dir() string { return r.options.Dir }
 
 // Freeze stops the server's clock, so to speak: it neither answers nor ends.
 func (r *Redis) Freeze() error { return r.child.signal(syscall.SIGSTOP) }
