@@ -10,6 +10,9 @@ var WebhookTypes = []string{
 	"redemption.committed", "redemption.held", "redemption.released", "redemption.rolled_back",
 	"code.minted", "code.revoked", "code.reinstated", "code.renewed",
 	"campaign.changed", "launch.changed",
+	"waitlist.joined", "waitlist.boosted", "waitlist.confirmed", "waitlist.waiting", "waitlist.invited", "waitlist.registered",
+	"waitlist.declined", "waitlist.expired", "waitlist.left",
+	"release.made", "release.ended",
 	AnomalyBegan, AnomalyEnded,
 }
 
@@ -44,16 +47,61 @@ func WebhookType(e Event) string {
 		return "campaign.changed"
 	case LaunchPut:
 		return "launch.changed"
+	case EntryJoined:
+		return "waitlist.joined"
+	case EntryBoosted:
+		return "waitlist.boosted"
+	case EntryConfirmed:
+		return "waitlist.confirmed"
+	case EntryMoved:
+		return "waitlist." + string(e.To)
+	case OfferMade:
+		return "waitlist.invited"
+	case ReleasePut:
+		return "release.made"
+	case ReleaseEnded:
+		return "release.ended"
 	}
 	return ""
+}
+
+// WebhookRefs are the rows that events speak of, and that are looked up once
+// for all of them.
+type WebhookRefs struct {
+	Redemptions []ID
+	Entries     []string // keys
+}
+
+// Add notes the rows of one more event.
+func (r *WebhookRefs) Add(e Event) {
+	switch e := e.(type) {
+	case Redeemed:
+		r.Redemptions = append(r.Redemptions, e.ID)
+	case Settled:
+		r.Redemptions = append(r.Redemptions, e.ID)
+	case EntryJoined:
+		r.Entries = append(r.Entries, e.Key)
+	case EntryBoosted:
+		r.Entries = append(r.Entries, e.Key)
+	case EntryConfirmed:
+		r.Entries = append(r.Entries, e.Key)
+	case EntryMoved:
+		r.Entries = append(r.Entries, e.Key)
+	case OfferMade:
+		r.Entries = append(r.Entries, e.Key)
+	}
 }
 
 // WebhookLookup knows the rows that an event speaks of.
 type WebhookLookup struct {
 	Redemptions map[ID]RedemptionRow
 	Campaigns   map[uint32]string // names
-	Reveal      bool              // codes are shown in full
+	Entries     map[string]WebhookEntry
+	Reveal      bool // codes are shown in full
 }
+
+// WebhookEntry is who an entry of the waitlist is.
+type WebhookEntry struct{ Email, Source string }
 
 // code is a code as the receiver may see it.
 func (l *WebhookLookup) code(written string) string {
@@ -112,6 +160,46 @@ func WebhookData(e Event, l *WebhookLookup) map[string]any {
 		return map[string]any{"campaign": json.RawMessage(e.Campaign), "actor": e.By.Name, "note": e.By.Note}
 	case LaunchPut:
 		return map[string]any{"version": e.Version, "open": e.Open, "actor": e.By.Name, "note": e.By.Note}
+	case ReleasePut:
+		return map[string]any{"release": e.ID, "count": e.Count, "order": e.Order, "actor": e.By.Name, "note": e.By.Note}
+	case ReleaseEnded:
+		return map[string]any{"release": e.ID, "count": e.Done}
+	}
+	return l.waitlist(e)
+}
+
+// waitlist is what a message of an entry holds. Nothing names an entry but its
+// e-mail address.
+func (l *WebhookLookup) waitlist(e Event) map[string]any {
+	about := func(key string) map[string]any {
+		data := map[string]any{"email": l.Entries[key].Email}
+		if source := l.Entries[key].Source; source != "" {
+			data["source"] = source
+		}
+		return data
+	}
+	switch e := e.(type) {
+	case EntryJoined:
+		data := about(e.Key)
+		data["priority"], data["referred"], data["confirmed"] = e.Priority, e.Referrer != "", !e.Unconfirmed
+		return data
+	case EntryBoosted:
+		data := about(e.Key)
+		data["cause"], data["points"], data["priority"], data["referrals"] = e.Cause, e.Points, e.Priority, e.Referrals
+		if e.By.Note != "" {
+			data["note"] = e.By.Note
+		}
+		return data
+	case EntryConfirmed:
+		return about(e.Key)
+	case EntryMoved:
+		data := about(e.Key)
+		data["before"], data["cause"] = e.From, e.Cause
+		return data
+	case OfferMade:
+		data := about(e.Key)
+		data["release"], data["code"], data["campaign"], data["expires_at"] = e.Release, l.code(e.Display), l.Campaigns[e.Campaign], e.ExpiresAt
+		return data
 	}
 	return nil
 }

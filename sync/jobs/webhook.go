@@ -22,7 +22,7 @@ type WebhookLedger interface {
 	RotateWebhook(ctx context.Context, launch string, id gateway.ID, secret []byte, until time.Time) error
 	ReplayWebhook(ctx context.Context, launch string, endpoint gateway.ID, r gateway.WebhookReplay, limit int, with func(pgx.Tx, []gateway.ID) error) error
 	WebhookListeners(ctx context.Context, tx pgx.Tx, launch string) ([]gateway.WebhookEndpoint, error)
-	WebhookLookup(ctx context.Context, tx pgx.Tx, launch string, redemptions []gateway.ID) (gateway.WebhookLookup, error)
+	WebhookLookup(ctx context.Context, tx pgx.Tx, launch string, refs gateway.WebhookRefs) (gateway.WebhookLookup, error)
 	TellWebhooks(ctx context.Context, tx pgx.Tx, launch string, list []ledger.Told) error
 	Dispatch(ctx context.Context, id gateway.ID) (gateway.WebhookDispatch, error)
 	Attempted(ctx context.Context, endpoint gateway.ID, d gateway.WebhookDelivery, disable string) error
@@ -42,7 +42,7 @@ type announcement struct {
 	kind string
 	at   time.Time
 	data func(*gateway.WebhookLookup) map[string]any
-	of   gateway.ID // the redemption that it speaks of; zero if none
+	of   gateway.Event // whose rows are looked up; nil if none are
 }
 
 // Follow implements ledger.Follower.
@@ -53,14 +53,7 @@ func (w *webhooks) Follow(ctx context.Context, tx pgx.Tx, launch string, events 
 		if kind == "" {
 			continue
 		}
-		a := announcement{kind: kind, at: e.At, data: func(l *gateway.WebhookLookup) map[string]any { return gateway.WebhookData(e.Event, l) }}
-		switch e := e.Event.(type) {
-		case gateway.Redeemed:
-			a.of = e.ID
-		case gateway.Settled:
-			a.of = e.ID
-		}
-		list = append(list, a)
+		list = append(list, announcement{kind, e.At, func(l *gateway.WebhookLookup) map[string]any { return gateway.WebhookData(e.Event, l) }, e.Event})
 	}
 	return w.announce(ctx, tx, launch, list)
 }
@@ -80,13 +73,11 @@ func (w *webhooks) announce(ctx context.Context, tx pgx.Tx, launch string, list 
 	if len(list) == 0 {
 		return nil
 	}
-	var redemptions []gateway.ID
+	var refs gateway.WebhookRefs
 	for _, a := range list {
-		if a.of != (gateway.ID{}) {
-			redemptions = append(redemptions, a.of)
-		}
+		refs.Add(a.of)
 	}
-	look, err := w.ledger.WebhookLookup(ctx, tx, launch, redemptions)
+	look, err := w.ledger.WebhookLookup(ctx, tx, launch, refs)
 	if err != nil {
 		return err
 	}

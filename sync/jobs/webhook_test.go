@@ -260,6 +260,44 @@ func TestWebhook(t *testing.T) {
 	}
 }
 
+// TestWebhookWaitlist: who joins and who is invited is told by e-mail address,
+// in the transaction that makes the row.
+func TestWebhookWaitlist(t *testing.T) {
+	h := beginHooks(t, loopback)
+	r := receive(t, fine)
+	e, secret := h.endpoint(r.URL, func(e *gateway.WebhookEndpoint) { e.Events = []string{"waitlist.*", "release.*"} })
+	person, err := json.Marshal(gateway.Person{Subject: "ann@x.example", Email: "ann@x.example"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.apply(gateway.EntryJoined{Key: "ann", Arrival: 1, Priority: 20, Source: "forum", Sealed: h.keyring.Seal(nil, "l", person)})
+	h.apply(
+		gateway.ReleasePut{ID: "r", Count: 1, Order: gateway.ByPriority},
+		gateway.OfferMade{Release: "r", Key: "ann", Code: "OFFER234", Display: "OFFER-234", Campaign: 1, ExpiresAt: time.Now().Add(time.Hour)},
+		gateway.ReleaseEnded{ID: "r", Done: 1},
+	)
+	h.work()
+	h.ended(e, 4, gateway.WebhookDelivered)
+	told := map[string]string{}
+	for _, got := range r.all() {
+		genuine(t, secret, got)
+		var m struct{ Type string }
+		if err := json.Unmarshal(got.body, &m); err != nil {
+			t.Fatal(err)
+		}
+		told[m.Type] = string(got.body)
+	}
+	if s := told["waitlist.joined"]; !strings.Contains(s, "ann@x.example") || !strings.Contains(s, "forum") {
+		t.Errorf("joined: %s", s)
+	}
+	if s := told["waitlist.invited"]; !strings.Contains(s, "ann@x.example") || !strings.Contains(s, `"…34"`) || strings.Contains(s, "OFFER") {
+		t.Errorf("invited: %s", s)
+	}
+	if told["release.made"] == "" || told["release.ended"] == "" {
+		t.Errorf("told were %v", told)
+	}
+}
+
 // TestWebhookRetries: what fails is tried again under the same id, and each
 // attempt is noted.
 func TestWebhookRetries(t *testing.T) {
@@ -545,6 +583,18 @@ func TestWebhookTypes(t *testing.T) {
 		gateway.CodesChanged{Change: gateway.Reinstate},
 		gateway.CodesChanged{Change: gateway.Renew},
 		gateway.CampaignPut{},
+		gateway.EntryJoined{},
+		gateway.EntryBoosted{},
+		gateway.EntryConfirmed{},
+		gateway.OfferMade{},
+		gateway.ReleasePut{},
+		gateway.ReleaseEnded{},
+		gateway.EntryMoved{To: gateway.EntryWaiting},
+		gateway.EntryMoved{To: gateway.EntryRegistered},
+		gateway.EntryMoved{To: gateway.EntryDeclined},
+		gateway.EntryMoved{To: gateway.EntryExpired},
+		gateway.EntryMoved{To: gateway.EntryLeft},
+		gateway.EntryMoved{To: gateway.EntryInvited},
 		gateway.LaunchPut{},
 	} {
 		if kind := gateway.WebhookType(e); !known[kind] || gateway.WebhookData(e, &gateway.WebhookLookup{}) == nil {

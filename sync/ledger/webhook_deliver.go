@@ -25,32 +25,49 @@ func (l *Ledger) WebhookListeners(ctx context.Context, tx pgx.Tx, launch string)
 
 // WebhookLookup reads the rows that events speak of, as the transaction sees
 // them.
-func (l *Ledger) WebhookLookup(ctx context.Context, tx pgx.Tx, launch string, redemptions []gateway.ID) (gateway.WebhookLookup, error) {
-	look := gateway.WebhookLookup{Redemptions: map[gateway.ID]gateway.RedemptionRow{}, Campaigns: map[uint32]string{}}
+func (l *Ledger) WebhookLookup(ctx context.Context, tx pgx.Tx, launch string, refs gateway.WebhookRefs) (gateway.WebhookLookup, error) {
+	look := gateway.WebhookLookup{Redemptions: map[gateway.ID]gateway.RedemptionRow{}, Campaigns: map[uint32]string{}, Entries: map[string]gateway.WebhookEntry{}}
 	rows, err := tx.Query(ctx, `SELECT g.number, g.name FROM campaigns g JOIN launches l ON l.id = g.launch WHERE l.name = $1`, launch)
 	if err != nil {
 		return look, err
 	}
 	var number uint32
-	var name string
+	var key, name string
 	if _, err := pgx.ForEachRow(rows, []any{&number, &name}, func() error {
 		look.Campaigns[number] = name
 		return nil
-	}); err != nil || len(redemptions) == 0 {
+	}); err != nil {
 		return look, err
 	}
-	ids := make([][16]byte, len(redemptions))
-	for i, id := range redemptions {
-		ids[i] = id
+	if len(refs.Redemptions) > 0 {
+		ids := make([][16]byte, len(refs.Redemptions))
+		for i, id := range refs.Redemptions {
+			ids[i] = id
+		}
+		rows, err := tx.Query(ctx, `SELECT `+redemptionColumns+` WHERE r.id = ANY($1)`, ids)
+		if err != nil {
+			return look, err
+		}
+		list, err := pgx.CollectRows(rows, scanRedemptionRow)
+		if err != nil {
+			return look, err
+		}
+		for _, r := range list {
+			look.Redemptions[r.ID] = r
+		}
 	}
-	rows, err = tx.Query(ctx, `SELECT `+redemptionColumns+` WHERE r.id = ANY($1)`, ids)
+	if len(refs.Entries) == 0 {
+		return look, nil
+	}
+	rows, err = tx.Query(ctx, `SELECT e.key, e.email, e.source FROM entries e JOIN launches l ON l.id = e.launch WHERE l.name = $1 AND e.key = ANY($2)`, launch, refs.Entries)
 	if err != nil {
 		return look, err
 	}
-	list, err := pgx.CollectRows(rows, scanRedemptionRow)
-	for _, r := range list {
-		look.Redemptions[r.ID] = r
-	}
+	var e gateway.WebhookEntry
+	_, err = pgx.ForEachRow(rows, []any{&key, &e.Email, &e.Source}, func() error {
+		look.Entries[key] = e
+		return nil
+	})
 	return look, err
 }
 
