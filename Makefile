@@ -11,7 +11,11 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: deps
-deps: ## install what is missing: redis-server and PostgreSQL (Debian packages), Go modules
+deps: servers ## install what is missing: redis-server, PostgreSQL, nginx with Lua to measure against (Debian packages), Go modules
+	@tools/deps redis-tools nginx libnginx-mod-http-lua lua-nginx-redis
+
+.PHONY: servers
+servers: # what a gateway itself stands on
 	@tools/deps redis-server postgresql
 	@$(GO) mod download
 
@@ -20,7 +24,7 @@ build: ## build .bin/admitone
 	@$(GO) build -ldflags '-X main.version=$(VERSION)' -o .bin/admitone ./cmd/admitone
 
 .PHONY: run
-run: deps build ## set up what is missing and serve a demo launch
+run: servers build ## set up what is missing and serve a demo launch
 	@exec .bin/admitone dev
 
 .PHONY: check
