@@ -71,6 +71,7 @@ type WebhookMessage struct {
 	At       time.Time
 	Body     []byte // JSON
 	Revealed []byte // JSON with codes in full; nil where no endpoint asks for it
+	Subject  string // key of whom it names; "" if nobody
 }
 
 // WebhookDispatch is all that an attempt needs.

@@ -13,6 +13,8 @@ var WebhookTypes = []string{
 	"waitlist.joined", "waitlist.boosted", "waitlist.confirmed", "waitlist.waiting", "waitlist.invited", "waitlist.registered",
 	"waitlist.declined", "waitlist.expired", "waitlist.left",
 	"release.made", "release.ended",
+	"member.joined", "member.left", "member.referred", "member.unreferred", "member.granted", "member.tier", "member.trial", "member.erased",
+	"referral.milestone",
 	AnomalyBegan, AnomalyEnded,
 }
 
@@ -61,6 +63,40 @@ func WebhookType(e Event) string {
 		return "release.made"
 	case ReleaseEnded:
 		return "release.ended"
+	case MilestoneCrossed:
+		return "referral.milestone"
+	case MemberChanged:
+		switch e.Cause {
+		case MemberCounted, MemberUsed, MemberPrivate: // every round and every code: too many to tell
+			return ""
+		}
+		return "member." + string(e.Cause)
+	}
+	return ""
+}
+
+// WebhookSubject is the key of whom a message of the event names; "" if it
+// names nobody.
+func WebhookSubject(e Event) string {
+	switch e := e.(type) {
+	case Redeemed:
+		return e.Subject
+	case Settled:
+		return e.Subject
+	case MemberChanged:
+		return e.Subject
+	case MilestoneCrossed:
+		return e.Subject
+	case EntryJoined:
+		return e.Key
+	case EntryBoosted:
+		return e.Key
+	case EntryConfirmed:
+		return e.Key
+	case EntryMoved:
+		return e.Key
+	case OfferMade:
+		return e.Key
 	}
 	return ""
 }
@@ -70,6 +106,7 @@ func WebhookType(e Event) string {
 type WebhookRefs struct {
 	Redemptions []ID
 	Entries     []string // keys
+	Members     []string // subjects' keys
 }
 
 // Add notes the rows of one more event.
@@ -79,16 +116,14 @@ func (r *WebhookRefs) Add(e Event) {
 		r.Redemptions = append(r.Redemptions, e.ID)
 	case Settled:
 		r.Redemptions = append(r.Redemptions, e.ID)
-	case EntryJoined:
-		r.Entries = append(r.Entries, e.Key)
-	case EntryBoosted:
-		r.Entries = append(r.Entries, e.Key)
-	case EntryConfirmed:
-		r.Entries = append(r.Entries, e.Key)
-	case EntryMoved:
-		r.Entries = append(r.Entries, e.Key)
-	case OfferMade:
-		r.Entries = append(r.Entries, e.Key)
+	case MemberChanged:
+		r.Members = append(r.Members, e.Subject)
+	case MilestoneCrossed:
+		r.Members = append(r.Members, e.Subject)
+	default:
+		if key := WebhookSubject(e); key != "" {
+			r.Entries = append(r.Entries, key)
+		}
 	}
 }
 
@@ -97,7 +132,8 @@ type WebhookLookup struct {
 	Redemptions map[ID]RedemptionRow
 	Campaigns   map[uint32]string // names
 	Entries     map[string]WebhookEntry
-	Reveal      bool // codes are shown in full
+	Members     map[string]string // subjects
+	Reveal      bool              // codes are shown in full
 }
 
 // WebhookEntry is who an entry of the waitlist is.
@@ -164,8 +200,35 @@ func WebhookData(e Event, l *WebhookLookup) map[string]any {
 		return map[string]any{"release": e.ID, "count": e.Count, "order": e.Order, "actor": e.By.Name, "note": e.By.Note}
 	case ReleaseEnded:
 		return map[string]any{"release": e.ID, "count": e.Done}
+	case MilestoneCrossed:
+		return map[string]any{"subject": l.Members[e.Subject], "milestone": e.Milestone, "referrals": e.Referrals, "invites": e.Invites}
+	case MemberChanged:
+		return l.member(&e)
 	}
 	return l.waitlist(e)
+}
+
+// member is what a message of a member holds: whose, and what it is from then
+// on. One that was erased has no name any more.
+func (l *WebhookLookup) member(e *MemberChanged) map[string]any {
+	m := &e.Member
+	data := map[string]any{"method": m.Method, "rounds": m.Rounds, "used_rounds": m.Used, "allotment": m.Allotment, "referrals": m.Referrals}
+	if subject := l.Members[e.Subject]; subject != "" {
+		data["subject"] = subject
+	}
+	if m.Tier != "" {
+		data["tier"] = m.Tier
+	}
+	if name := l.Campaigns[m.Campaign]; name != "" {
+		data["campaign"] = name
+	}
+	if !m.Until.IsZero() {
+		data["unlocked_until"] = m.Until
+	}
+	if e.By.Name != "" {
+		data["actor"], data["note"] = e.By.Name, e.By.Note
+	}
+	return data
 }
 
 // waitlist is what a message of an entry holds. Nothing names an entry but its

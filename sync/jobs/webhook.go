@@ -102,7 +102,7 @@ func (w *webhooks) announce(ctx context.Context, tx pgx.Tx, launch string, list 
 // told writes the message of an announcement and says whom it goes to.
 func (a *announcement) told(launch string, listeners []gateway.WebhookEndpoint, look gateway.WebhookLookup) (ledger.Told, error) {
 	now := time.Now()
-	t := ledger.Told{To: map[gateway.ID]gateway.ID{}, WebhookMessage: gateway.WebhookMessage{ID: gateway.NewID(now), Type: a.kind, At: a.at}}
+	t := ledger.Told{To: map[gateway.ID]gateway.ID{}, WebhookMessage: gateway.WebhookMessage{ID: gateway.NewID(now), Type: a.kind, At: a.at, Subject: gateway.WebhookSubject(a.of)}}
 	reveal := false
 	for _, e := range listeners {
 		if e.Wants(a.kind) {

@@ -33,6 +33,12 @@ func (a *applier) erase(ctx context.Context, s *set) error {
 			return err
 		}
 	}
+	if _, err := a.tx.Exec(ctx, `
+		UPDATE webhook_messages SET body = (body::jsonb #- '{data,subject}' #- '{data,email}')::text,
+			revealed = CASE WHEN revealed = '' THEN '' ELSE (revealed::jsonb #- '{data,subject}' #- '{data,email}')::text END
+		WHERE launch = $1 AND subject_key = ANY ($2)`, a.launchName, keys); err != nil {
+		return err
+	}
 	return a.unseal(ctx, keys)
 }
 

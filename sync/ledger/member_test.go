@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"admitone/gateway"
 	"admitone/sync/journal"
 )
@@ -80,10 +82,16 @@ func TestErase(t *testing.T) {
 		return r
 	}
 	h.apply(line(redeemed("A", "ann", gateway.Committed)), line(redeemed("A", "bob", gateway.Committed)))
+	message := gateway.WebhookMessage{ID: gateway.NewID(time.Now()), Type: "redemption.committed", At: time.Now(), Subject: "key-ann"}
+	message.Body = []byte(`{"type":"redemption.committed","data":{"subject":"ann-plain","email":"ann@plain.example","code":"…45"}}`)
+	message.Revealed = message.Body
+	if err := pgx.BeginFunc(t.Context(), h.pool, func(tx pgx.Tx) error { return h.TellWebhooks(t.Context(), tx, "l", []Told{{WebhookMessage: message}}) }); err != nil {
+		t.Fatal(err)
+	}
 	gone := changed("key-ann", gateway.MemberErased, "", nil)
 	gone.By = gateway.Actor{Name: "op"}
 	h.apply(line(redeemed("B", "ann", gateway.Committed)), h.record(gone), line(redeemed("B", "bob", gateway.Committed)))
-	for _, table := range []string{"members", "redemptions", "codes", "journal", "conflicts", "parked", "changes", "member_events", "attempts"} {
+	for _, table := range []string{"members", "redemptions", "codes", "journal", "conflicts", "parked", "changes", "member_events", "attempts", "webhook_messages"} {
 		var text string
 		if err := h.pool.QueryRow(t.Context(), `SELECT coalesce(string_agg(t::text, ' '), '') FROM `+table+` t`).Scan(&text); err != nil {
 			t.Fatal(err)

@@ -26,7 +26,7 @@ func (l *Ledger) WebhookListeners(ctx context.Context, tx pgx.Tx, launch string)
 // WebhookLookup reads the rows that events speak of, as the transaction sees
 // them.
 func (l *Ledger) WebhookLookup(ctx context.Context, tx pgx.Tx, launch string, refs gateway.WebhookRefs) (gateway.WebhookLookup, error) {
-	look := gateway.WebhookLookup{Redemptions: map[gateway.ID]gateway.RedemptionRow{}, Campaigns: map[uint32]string{}, Entries: map[string]gateway.WebhookEntry{}}
+	look := gateway.WebhookLookup{Redemptions: map[gateway.ID]gateway.RedemptionRow{}, Campaigns: map[uint32]string{}, Entries: map[string]gateway.WebhookEntry{}, Members: map[string]string{}}
 	rows, err := tx.Query(ctx, `SELECT g.number, g.name FROM campaigns g JOIN launches l ON l.id = g.launch WHERE l.name = $1`, launch)
 	if err != nil {
 		return look, err
@@ -54,6 +54,18 @@ func (l *Ledger) WebhookLookup(ctx context.Context, tx pgx.Tx, launch string, re
 		}
 		for _, r := range list {
 			look.Redemptions[r.ID] = r
+		}
+	}
+	if len(refs.Members) > 0 {
+		rows, err := tx.Query(ctx, `SELECT m.subject_key, m.subject FROM members m JOIN launches l ON l.id = m.launch WHERE l.name = $1 AND m.subject_key = ANY($2)`, launch, refs.Members)
+		if err != nil {
+			return look, err
+		}
+		if _, err := pgx.ForEachRow(rows, []any{&key, &name}, func() error {
+			look.Members[key] = name
+			return nil
+		}); err != nil {
+			return look, err
 		}
 	}
 	if len(refs.Entries) == 0 {
@@ -84,12 +96,12 @@ func (l *Ledger) TellWebhooks(ctx context.Context, tx pgx.Tx, launch string, lis
 	messages := make([][]any, len(list))
 	var deliveries [][]any
 	for i, m := range list {
-		messages[i] = []any{[16]byte(m.ID), launch, m.Type, m.At, string(m.Body), string(m.Revealed)}
+		messages[i] = []any{[16]byte(m.ID), launch, m.Type, m.At, string(m.Body), string(m.Revealed), m.Subject}
 		for endpoint, id := range m.To {
 			deliveries = append(deliveries, []any{[16]byte(id), [16]byte(endpoint), [16]byte(m.ID), time.Now()})
 		}
 	}
-	_, err := tx.CopyFrom(ctx, pgx.Identifier{"webhook_messages"}, []string{"id", "launch", "type", "at", "body", "revealed"}, pgx.CopyFromRows(messages))
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{"webhook_messages"}, []string{"id", "launch", "type", "at", "body", "revealed", "subject_key"}, pgx.CopyFromRows(messages))
 	if err != nil {
 		return err
 	}
