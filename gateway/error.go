@@ -30,6 +30,7 @@ const (
 	AddressDenied          Reason = "address_denied"
 	CountryDenied          Reason = "country_denied"
 	ChallengeRequired      Reason = "challenge_required"
+	InviterLimited         Reason = "inviter_limited"
 	AttemptsExceeded       Reason = "attempts_exceeded"
 	LaunchClosed           Reason = "launch_closed"
 	Overloaded             Reason = "overloaded"
@@ -95,6 +96,7 @@ var sentences = map[Reason]string{
 	EmailDenied:            "This e-mail domain is not accepted for this launch.",
 	AddressDenied:          "This launch does not take requests from this address.",
 	CountryDenied:          "This launch is not open to the country that this address is in.",
+	InviterLimited:         "Many invitations of this member were used lately. Try again later.",
 	ChallengeRequired:      "Show that you are a person: solve the challenge and send its token as challenge.",
 	AttemptsExceeded:       "Too many failed attempts. Wait before you try again.",
 	LaunchClosed:           "This launch is closed.",
@@ -143,7 +145,7 @@ func (r Reason) Sentence() string { return sentences[r] }
 func (r Reason) SpeaksOfCode() bool {
 	switch r {
 	case CodeUnknown, CodeNotStarted, CodeExpired, CodeRevoked, CodeExhausted,
-		OwnCode, RecipientMismatch, CampaignPaused, CampaignFull:
+		OwnCode, RecipientMismatch, CampaignPaused, CampaignFull, InviterLimited:
 		return true
 	}
 	return false

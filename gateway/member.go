@@ -37,6 +37,7 @@ type StoredMember struct {
 	Joined    time.Time
 	Made      ID     // the redemption that made the member; zero if another call did
 	Proofs    string // keys of the last Idempotency-Keys
+	Brought   string // redemptions of their codes in a window of time, window:n
 }
 
 // In reports whether the subject is a member now: let in by a code.

@@ -123,6 +123,7 @@ type HoldsPolicy struct {
 type LimitsPolicy struct {
 	FailedAttempts AttemptsPolicy `json:"failed_attempts"`
 	AddressDedup   DedupPolicy    `json:"address_dedup"`
+	PerInviter     Rate           `json:"per_inviter"` // redemptions of the codes that one member issued
 	IPv6Prefix     int            `json:"ipv6_prefix"`
 }
 

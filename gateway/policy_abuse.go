@@ -153,6 +153,11 @@ func (v *policyCheck) abuse(p *Policy) {
 	v.that(dedup != DedupChallenge || a.Challenge.Provider != ChallengeOff, "limits.address_dedup.action", "to use challenge, set abuse.challenge.provider")
 }
 
+func (v *policyCheck) perInviter(r Rate) {
+	v.that(r == Rate{} || r.Count >= 1 && r.Count <= MaxUses && r.Window.exact() && r.Window >= Duration(time.Minute) && r.Window <= 30*day,
+		"limits.per_inviter", `use a rate such as "20/1d" (in 1m to 30d) or "off"`)
+}
+
 func (v *policyCheck) browsers(b *BrowsersPolicy) {
 	v.texts(b.Origins, "browsers.origins", `use an origin such as "https://app.example", in lower case and with no path, or "*" alone`, func(s string) bool {
 		return s == "*" && len(b.Origins) == 1 || validOrigin(s)

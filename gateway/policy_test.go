@@ -73,6 +73,7 @@ func TestParsePolicyErrors(t *testing.T) {
 		`"browsers":{"origins":["https://app.example:443"]}`:    `browsers.origins[0]: use an origin such as "https://app.example", in lower case and with no path, or "*" alone`,
 		`"browsers":{"origins":["*","https://app.example"]}`:    `browsers.origins[0]: use an origin such as "https://app.example", in lower case and with no path, or "*" alone`,
 		`"browsers":{"origins":["null"]}`:                       `browsers.origins[0]: use an origin such as "https://app.example", in lower case and with no path, or "*" alone`,
+		`"limits":{"per_inviter":"20/31d"}`:                     `limits.per_inviter: use a rate such as "20/1d" (in 1m to 30d) or "off"`,
 		`"anomalies":{"spike":2}`:                               "anomalies.spike: use a whole number from 3 to 1000, or 0 for off",
 		`"anomalies":{"failures":101}`:                          "anomalies.failures: use percent from 1 to 100, or 0 for off",
 		`"anomalies":{"per_address":"1/1h"}`:                    `anomalies.per_address: use a rate such as "20/1h" (2 or more in 1m to 7d) or "off"`,
@@ -263,6 +264,7 @@ func TestPolicyRoundTrip(t *testing.T) {
 				FailedAttempts: AttemptsPolicy{rate.Draw(t, "per_address"), rate.Draw(t, "per_subject")},
 				AddressDedup:   DedupPolicy{duration(t, "dedup", Duration(time.Minute), 90*day), choose("action", DedupOff, DedupSignal, DedupRefuse)},
 				IPv6Prefix:     rapid.IntRange(32, 128).Draw(t, "ipv6_prefix"),
+				PerInviter:     busy.Draw(t, "per_inviter"),
 			},
 			Abuse: AbusePolicy{
 				DisposableEmail: choose("disposable_email", DisposableRefuse, DisposableAllow), AllowEmailDomains: domains.Draw(t, "allow"), DenyEmailDomains: domains.Draw(t, "deny"),

@@ -41,6 +41,7 @@ func (p *Policy) Validate() error {
 	v.between(p.Holds.Expires, "holds.expires", Duration(time.Second), 7*day)
 	v.rate(p.Limits.FailedAttempts.PerAddress, "limits.failed_attempts.per_address")
 	v.rate(p.Limits.FailedAttempts.PerSubject, "limits.failed_attempts.per_subject")
+	v.perInviter(p.Limits.PerInviter)
 	v.between(p.Limits.AddressDedup.Window, "limits.address_dedup.window", Duration(time.Minute), 90*day)
 	v.that(p.Limits.IPv6Prefix >= 32 && p.Limits.IPv6Prefix <= 128, "limits.ipv6_prefix", "use a whole number from 32 to 128")
 	v.abuse(p)

@@ -29,6 +29,7 @@ var statuses = map[Reason]int{
 	AddressDenied:          http.StatusForbidden,
 	CountryDenied:          http.StatusForbidden,
 	ChallengeRequired:      http.StatusForbidden,
+	InviterLimited:         http.StatusTooManyRequests,
 	AttemptsExceeded:       http.StatusTooManyRequests,
 	LaunchClosed:           http.StatusConflict,
 	Overloaded:             http.StatusServiceUnavailable,

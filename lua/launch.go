@@ -321,7 +321,8 @@ func rules(p gateway.Policy, open bool) string {
 	} {
 		words = append(words, strconv.FormatInt(n, 10))
 	}
-	return strings.Join(append(words, flag(p.Refusals == gateway.RefusalsOpaque), p.Limits.AddressDedup.Action), ";") + "|" + memberRules(p)
+	return strings.Join(append(words, flag(p.Refusals == gateway.RefusalsOpaque), p.Limits.AddressDedup.Action,
+		strconv.Itoa(p.Limits.PerInviter.Count), strconv.FormatInt(ms(p.Limits.PerInviter.Window), 10)), ";") + "|" + memberRules(p)
 }
 
 func flag(b bool) string {

@@ -254,6 +254,14 @@ local function shares_address(item)
   end
 end
 
+-- brought_by is how many redemptions of a member's codes there were in the
+-- policy's window, and the window.
+local function brought_by(m)
+  local window = math.floor(now / rules.inviter.ms)
+  local at, n = string.match(m and m.brought or '', '^(%d+):(%d+)$')
+  return tonumber(at) == window and tonumber(n) or 0, window
+end
+
 -- refusal is why the item cannot be redeemed, and for how many milliseconds
 -- waiting is what helps; nil if it can.
 local function refusal(item, s, c)
@@ -298,6 +306,12 @@ local function refusal(item, s, c)
   if campaign.per_subject > 0 and in_campaign >= campaign.per_subject then
     return 'already_redeemed'
   end
+  if c.issuer ~= '' and rules.inviter.n > 0 then
+    local brought, window = brought_by(member_of(c.issuer))
+    if brought >= rules.inviter.n then
+      return 'inviter_limited', (window + 1) * rules.inviter.ms - now
+    end
+  end
   local shared = shares_address(item)
   if shared and rules.dedup_action == 'refuse' then
     return 'address_already_redeemed', shared
@@ -320,6 +334,7 @@ end
 local hidden = {
   code_unknown = true, code_not_started = true, code_expired = true, code_revoked = true, code_exhausted = true,
   own_code = true, recipient_mismatch = true, campaign_paused = true, campaign_full = true,
+  inviter_limited = true,
 }
 
 local function decide(item)
@@ -347,6 +362,12 @@ local function decide(item)
     events[#events + 1] = table.concat({'signal', 'shared_address', item.id, item.code, c.campaign, item.subject, item.address}, '\t')
   end
   use(c, campaign_of(c.campaign), 1, held)
+  if c.issuer ~= '' and rules.inviter.n > 0 then
+    local inviter = issuer_of(c)
+    local brought, window = brought_by(inviter)
+    inviter.brought = int(window) .. ':' .. int(brought + 1)
+    counted_open[c.issuer] = true
+  end
   count_pace(campaign_of(c.campaign))
   s.list[place or #s.list + 1] = made
   s.dirty = true

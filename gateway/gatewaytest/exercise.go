@@ -70,6 +70,7 @@ func Exercise(t *testing.T, open func(t *testing.T) Store) {
 		{"change codes", changeCodes},
 		{"address dedup", addressDedup},
 		{"shared addresses", sharedAddresses},
+		{"redemptions per inviter", perInviter},
 		{"idempotency keys", proofs},
 		{"pace", pace},
 		{"joins", joins},
@@ -701,6 +702,51 @@ func sharedAddresses(f *fixture) {
 		f.Fatal(err)
 	}
 	admitted("cat", gateway.Commit, false, false)
+}
+
+// perInviter: so many redemptions of one member's codes in a window, holds and
+// other codes of the same member among them.
+func perInviter(f *fixture) {
+	f.launch(func(p *gateway.Policy) {
+		p.Limits.PerInviter = gateway.Rate{Count: 2, Window: gateway.Duration(time.Minute)}
+	})
+	c := f.campaign("c", func(c *gateway.Campaign) { c.MaxUses = 9 }, "FREE")
+	f.issued(c, "ann", "A", "B")
+	f.issued(c, "bob", "D")
+	try := func(code gateway.Code, subject string, mode gateway.Mode) error {
+		_, err := f.Redeem(f.ctx, theLaunch, &gateway.Redeem{Code: code, Subject: subject, Mode: mode})
+		return err
+	}
+	// The window may end between two requests: then it all begins again.
+	full := func(round string) error {
+		for _, ask := range []func() error{
+			func() error { return try("A", "one"+round, gateway.Commit) },
+			func() error { return try("B", "two"+round, gateway.Hold) },
+		} {
+			if err := ask(); err != nil {
+				f.Fatal(err)
+			}
+		}
+		return try("A", "three"+round, gateway.Commit)
+	}
+	err := full("")
+	if err == nil {
+		f.pass(time.Minute)
+		err = full(" again")
+	}
+	e := f.refused(gateway.InviterLimited, err)
+	if e.RetryAfter <= 0 || e.RetryAfter > time.Minute {
+		f.Fatalf("retry after %v", e.RetryAfter)
+	}
+	for _, code := range []gateway.Code{"D", "FREE"} {
+		if err := try(code, "four "+string(code), gateway.Commit); err != nil {
+			f.Fatal(err)
+		}
+	}
+	f.pass(e.RetryAfter)
+	if err := try("A", "three", gateway.Commit); err != nil {
+		f.Fatal(err)
+	}
 }
 
 func proofs(f *fixture) {

@@ -17,7 +17,8 @@ type modelMember struct {
 	crossed   []int
 	made, via gateway.ID
 	proofs    []string
-	bare      bool // made for the sake of a code's issuer, who never joined
+	brought   map[int64]int // redemptions of their codes, by the window
+	bare      bool          // made for the sake of a code's issuer, who never joined
 }
 
 // grants reports whether a redemption gives more than admission.
@@ -66,6 +67,23 @@ func (l *modelLaunch) issuer(c *modelCode) *modelMember {
 		l.members[c.Issuer] = &modelMember{bare: true}
 	}
 	return l.members[c.Issuer]
+}
+
+// brought is how many redemptions of a code's issuer there were in the window
+// of the policy, and the window; nil where the policy has no limit.
+func (m *Model) brought(l *modelLaunch, c *modelCode) (of map[int64]int, window int64) {
+	limit := l.launch.Policy.Limits.PerInviter
+	if limit.Count == 0 || c.Issuer == "" {
+		return nil, 0
+	}
+	one := l.members[c.Issuer]
+	if one == nil {
+		return map[int64]int{}, 0
+	}
+	if one.brought == nil {
+		one.brought = map[int64]int{}
+	}
+	return one.brought, m.now.UnixMilli() / time.Duration(limit.Window).Milliseconds()
 }
 
 // letIn makes the subject of a committed redemption a member.

@@ -108,6 +108,10 @@ func (m *Model) Redeem(_ context.Context, name string, r *gateway.Redeem) (gatew
 	}
 	c.used++
 	l.used[c.campaign]++
+	if l.launch.Policy.Limits.PerInviter.Count > 0 && l.issuer(c) != nil {
+		of, window := m.brought(l, c)
+		of[window]++
+	}
 	l.paced[c.campaign] = append(l.paced[c.campaign], m.now)
 	if r.Mode == gateway.Commit {
 		l.register(r.Email)
@@ -178,6 +182,10 @@ func (m *Model) refusal(l *modelLaunch, r *gateway.Redeem, c *modelCode, from st
 	}
 	if campaign.PerSubject > 0 && inCampaign >= campaign.PerSubject {
 		return gateway.AlreadyRedeemed, 0
+	}
+	if of, window := m.brought(l, c); of != nil && of[window] >= policy.Limits.PerInviter.Count {
+		length := time.Duration(policy.Limits.PerInviter.Window)
+		return gateway.InviterLimited, time.UnixMilli((window + 1) * length.Milliseconds()).Sub(m.now)
 	}
 	if dedup := policy.Limits.AddressDedup; dedup.Action != gateway.DedupOff && from != "" {
 		seen, ok := l.addresses[from]

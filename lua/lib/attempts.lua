@@ -4,7 +4,8 @@
 -- more, and is emptied when its turn comes again.
 
 -- read_rules reads the launch's rules, up to the '|' before those of members:
--- open;once;address_n;address_ms;subject_n;subject_ms;dedup_ms;hold_ms;opaque;dedup_action
+-- open;once;address_n;address_ms;subject_n;subject_ms;dedup_ms;hold_ms;opaque;dedup_action;
+-- inviter_n;inviter_ms
 local function read_rules(packed)
   local n = {}
   for w in string.gmatch(string.match(packed, '^[^|]*'), '[^;]+') do
@@ -19,6 +20,7 @@ local function read_rules(packed)
     hold_ms = n[8],
     opaque = n[9] == 1,
     dedup_action = n[10] or 'refuse',
+    inviter = {n = n[11] or 0, ms = n[12] or 0},
   }
 end
 

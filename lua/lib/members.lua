@@ -3,7 +3,7 @@
 -- than admission has none: derive_member says what it would be.
 --
 -- tier;method;campaign;inviter;via;rounds;used;until;allotment;referrals;
--- crossed;open;day;minted;refilled;code;private;joined;made;proofs
+-- crossed;open;day;minted;refilled;code;private;joined;made;proofs;brought
 --
 -- tier      an operator's word, URL-encoded; '' is the campaign's
 -- method    i (invite code), l (licence key), t (trial) or '' (not in any more)
@@ -20,10 +20,12 @@
 -- private   1: not on the leaderboard
 -- joined    first let in, ms; made is the redemption that made the record
 -- proofs    keys of the last Idempotency-Keys, p.p.p.p
+-- brought   redemptions of the member's codes in a window of time, window:n
 
 local member_fields = {
   'tier', 'method', 'campaign', 'inviter', 'via', 'rounds', 'used', 'until_ms', 'allotment', 'referrals',
   'crossed', 'open', 'day', 'minted', 'refilled', 'code', 'private', 'joined', 'made', 'proofs',
+  'brought',
 }
 local unlimited = 'u'
 local member_counts = {used = true, referrals = true, day = true, minted = true}

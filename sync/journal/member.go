@@ -14,7 +14,7 @@ var unlockMethods = map[string]gateway.UnlockMethod{
 }
 
 // memberFields is how many words a member's record has at the most.
-const memberFields = 20
+const memberFields = 21
 
 // ParseMember reads a member's record as Redis holds it. Its error is
 // ErrMalformed.
@@ -33,6 +33,7 @@ func ParseMember(record string) (gateway.StoredMember, error) {
 		m.Code = w.code(code)
 	}
 	m.Private, m.Joined, m.Made, m.Proofs = w.next() == "1", w.time(), w.idOr0(), w.next()
+	m.Brought = w.next()
 	if w.bad {
 		return gateway.StoredMember{}, ErrMalformed
 	}
@@ -55,7 +56,7 @@ func PackMember(m gateway.StoredMember) string {
 		url.QueryEscape(m.Tier), method, packNumber(int64(m.Campaign)), m.Inviter, packID(m.Via),
 		packRounds(m.Rounds), packNumber(int64(m.Used)), packTime(m.Until), packRounds(m.Allotment),
 		packNumber(int64(m.Referrals)), m.Crossed, m.Open, packNumber(int64(m.Day)), packNumber(int64(m.Minted)), packTime(m.Refilled),
-		string(m.Code), private, packTime(m.Joined), packID(m.Made), m.Proofs,
+		string(m.Code), private, packTime(m.Joined), packID(m.Made), m.Proofs, m.Brought,
 	}, ";")
 	return strings.TrimRight(record, ";")
 }
