@@ -48,8 +48,10 @@ type Campaign struct {
 	Format     string        `json:"format"`  // a bound Template
 	Cap        int           `json:"cap"`     // redemptions over all codes; 0: no cap
 	PerSubject int           `json:"per_subject"`
-	Pace       Rate          `json:"pace"`   // redemptions in windows that follow each other; the zero Rate is no pace
-	Vanity     bool          `json:"vanity"` // codes may be chosen or imported
+	Pace       Rate          `json:"pace"`                      // redemptions in windows that follow each other; the zero Rate is no pace
+	Vanity     bool          `json:"vanity"`                    // codes may be chosen or imported
+	Earlier    []string      `json:"earlier_formats,omitempty"` // templates that codes were minted from before Format
+	Chosen     bool          `json:"chosen,omitempty"`          // codes may have been chosen before Vanity was taken away
 	State      CampaignState `json:"state"`
 	Created    time.Time     `json:"created_at"`
 }

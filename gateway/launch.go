@@ -18,6 +18,7 @@ type Launch struct {
 	Campaigns []*Campaign // by number: Campaigns[i].Number == i+1
 
 	templates []Template // of Campaigns[i]
+	shapes    []Template // of all codes there may be; nil: a code may be anything
 }
 
 // SetCampaigns gives a new snapshot its campaigns, in any order.
@@ -29,6 +30,7 @@ func (l *Launch) SetCampaigns(campaigns []*Campaign) {
 			l.templates[i] = t
 		}
 	}
+	l.setShapes()
 }
 
 // Campaign finds a campaign by its number; nil if there is none.

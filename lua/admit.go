@@ -90,6 +90,10 @@ func (s *Store) letIn(ctx context.Context, l *launch) error {
 			return s.outage(err)
 		}
 	}
+	if snapshot.Wider(l.snapshot.Load()) {
+		l.widened.Store(s.mono())
+	}
+	l.vouched.Store(0)
 	l.snapshot.Store(snapshot)
 	l.checked.Store(time.Now().UnixNano())
 	l.last = snapshot.Epoch

@@ -48,19 +48,48 @@ func (s *Store) putCampaign(ctx context.Context, name string, c gateway.Campaign
 	if err != nil {
 		return nil, err
 	}
-	head, tail, err := splitDocument(c)
-	if err != nil {
-		return nil, err
+	for {
+		expected := version
+		if c.Number == 0 {
+			c.Succeed(nil)
+		} else if expected, err = s.succeed(ctx, l, &c, version); err != nil {
+			return nil, err
+		}
+		head, tail, err := splitDocument(c)
+		if err != nil {
+			return nil, err
+		}
+		r, err := s.call(ctx, l, campaignPut, []string{l.meta, l.journal, l.config, l.campaigns},
+			expected, strconv.FormatUint(uint64(c.Number), 10), c.Name, campaignRules(&c), head, tail,
+			url.QueryEscape(by.Name), url.QueryEscape(by.Note))
+		if version == 0 && errors.Is(err, gateway.Refuse(gateway.Conflict)) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		c.Number = campaignNumber(r.word(3))
+		s.refresh(ctx, l)
+		return &c, nil
 	}
-	r, err := s.call(ctx, l, campaignPut, []string{l.meta, l.journal, l.config, l.campaigns},
-		version, strconv.FormatUint(uint64(c.Number), 10), c.Name, campaignRules(&c), head, tail,
-		url.QueryEscape(by.Name), url.QueryEscape(by.Note))
+}
+
+// succeed makes a campaign the successor of the one that Redis holds now, in
+// the launch's version that it returns.
+func (s *Store) succeed(ctx context.Context, l *launch, c *gateway.Campaign, version uint64) (uint64, error) {
+	now, _, err := s.read(ctx, l)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	c.Number = campaignNumber(r.word(3))
-	s.refresh(ctx, l)
-	return &c, nil
+	if version != 0 && version != now.Version {
+		return 0, gateway.Refuse(gateway.Conflict)
+	}
+	was := now.Campaign(c.Number)
+	if was == nil {
+		return 0, gateway.Refuse(gateway.CampaignUnknown)
+	}
+	c.Succeed(was)
+	return now.Version, nil
 }
 
 // splitDocument is the campaign's JSON around its number, which the script

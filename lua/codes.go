@@ -38,8 +38,9 @@ var codeRead = declare("code_read", contract{
 const MaxMint = 10_000
 
 // Mint brings codes into being, all of them or none. It returns
-// *gateway.CodesExist naming those that exist already, campaign_unknown or
-// overloaded.
+// *gateway.CodesExist naming those that exist already, campaign_unknown,
+// overloaded, or an invalid_request where a code is not generated and the
+// campaign takes no others.
 func (s *Store) Mint(ctx context.Context, name string, campaign uint32, codes []gateway.NewCode, by gateway.Actor) (uint64, error) {
 	if len(codes) == 0 || len(codes) > MaxMint {
 		return 0, gateway.Invalid("codes", fmt.Sprintf("Use 1 to %d codes a call.", MaxMint))
@@ -54,6 +55,16 @@ func (s *Store) Mint(ctx context.Context, name string, campaign uint32, codes []
 	}
 	template, err := gateway.ParseTemplate(found.Format)
 	if err != nil {
+		return 0, err
+	}
+	if found.Generated() {
+		for _, c := range codes {
+			if !template.Genuine(s.keyring, name, c.Code) {
+				return 0, gateway.Invalid("codes", "This campaign takes generated codes only.")
+			}
+		}
+	}
+	if err := s.widely(ctx, l); err != nil {
 		return 0, err
 	}
 	keys := []string{l.meta, l.journal, l.campaigns}

@@ -88,6 +88,7 @@ func (s *Store) begin(name string) *launch {
 	o := s.options
 	l.redeem = group[redeemCall]{run: func(b []*redeemCall) { s.runRedeem(l, b) }, most: o.Batch, flights: o.Flights, bound: o.Queue}
 	l.validate = group[validateCall]{run: func(b []*validateCall) { s.runValidate(l, b) }, most: o.Batch, flights: 1, bound: o.Queue}
+	l.attempts = group[guessCall]{run: func(b []*guessCall) { s.runAttempts(l, b) }, most: o.Batch, flights: 1, bound: o.Queue}
 	l.open = group[openCall]{run: func(b []*openCall) { s.runOpen(l, b) }, most: o.Batch, flights: 1, bound: o.Queue}
 	l.join = group[joinCall]{run: func(b []*joinCall) { s.runJoin(l, b) }, most: o.Batch, flights: 2, bound: o.Queue / 2}
 	s.launches[name] = l
@@ -169,6 +170,7 @@ func (s *Store) refreshSoon(l *launch) {
 
 // refresh makes the snapshot current.
 func (s *Store) refresh(ctx context.Context, l *launch) {
+	began := s.mono()
 	snapshot, at, err := s.read(ctx, l)
 	if err != nil {
 		return // logged; a script finds out whether the history is gone
@@ -180,7 +182,14 @@ func (s *Store) refresh(ctx context.Context, l *launch) {
 	l.saw(at.Seq)
 	for {
 		old := l.snapshot.Load()
-		if snapshot.Version < old.Version || l.snapshot.CompareAndSwap(old, snapshot) {
+		if snapshot.Version < old.Version {
+			break
+		}
+		if snapshot.Wider(old) {
+			l.widened.Store(s.mono())
+		}
+		if l.snapshot.CompareAndSwap(old, snapshot) {
+			l.vouch(began)
 			break
 		}
 	}

@@ -79,7 +79,7 @@ func (m *machine) begin(t *rapid.T) {
 			t.Fatal(err)
 		}
 		for _, name := range []string{"a", "b"} {
-			c := gateway.Campaign{Name: name, Kind: gateway.KindInvite, Type: kind, MaxUses: 2, Format: "{random:10}"}
+			c := gateway.Campaign{Name: name, Kind: gateway.KindInvite, Type: kind, MaxUses: 2, Format: "{random:10}", Vanity: true}
 			if name == "b" {
 				c.Kind, c.Cap, c.PerSubject = gateway.KindLicense, 3, 1
 			}

@@ -49,17 +49,19 @@ func (s *Store) Redeem(ctx context.Context, name string, r *gateway.Redeem) (gat
 	if err != nil {
 		return gateway.Redemption{}, err
 	}
+	subject := s.keyring.Subject(name, r.Subject)
+	if err := s.guessed(l, guess{verb: "redeem", code: r.Code, subject: subject, address: r.Address}); err != nil {
+		return gateway.Redemption{}, err
+	}
 	c := redeemCalls.Get().(*redeemCall)
 	defer redeemCalls.Put(c)
-	subject := s.keyring.Subject(name, r.Subject)
 	c.id = locate(gateway.NewID(time.Now().Add(l.snapshot.Load().Ahead)), subject)
 	c.codeKey, c.subjectKey = l.code(r.Code), l.subject(subject)
 	if err := s.writeItem(c, l.keys, name, r, subject); err != nil {
 		return gateway.Redemption{}, err
 	}
 	if l.witness.full(s.persistedIn(l)) || !l.redeem.add(c) {
-		s.metrics.turnedAway.WithLabelValues("redeem").Inc()
-		return gateway.Redemption{}, &gateway.Error{Reason: gateway.Overloaded, RetryAfter: time.Second}
+		return gateway.Redemption{}, s.turnedAway("redeem")
 	}
 	<-c.done
 	answer, err := c.answer, c.err
@@ -176,6 +178,7 @@ func (s *Store) sendBatch(l *launch, sc *script, epoch uint64, keys []string, ar
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
 	defer cancel()
+	began := s.mono()
 	r, err := s.send(ctx, sc, s.introduce(l), keys, args)
 	switch {
 	case errors.Is(err, errStranger):
@@ -189,6 +192,9 @@ func (s *Store) sendBatch(l *launch, sc *script, epoch uint64, keys []string, ar
 		return nil, 0, gateway.Refuse(gateway.Internal)
 	}
 	position := s.note(l, r, 1)
+	if l.snapshot.Load().Version == r.number(2) {
+		l.vouch(began)
+	}
 	s.persisted.Advance(l.name, epoch, r.number(3))
 	return r, position, nil
 }

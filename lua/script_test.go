@@ -24,7 +24,7 @@ func launchForTest(t testing.TB, s *Store, name string, uses int) {
 	if _, err := s.CreateLaunch(ctx, p, by); err != nil {
 		t.Fatal(err)
 	}
-	c, err := s.CreateCampaign(ctx, name, gateway.Campaign{Name: "c", Kind: gateway.KindInvite, Type: gateway.TypeLink, MaxUses: uses, Format: "{random:10}"}, by)
+	c, err := s.CreateCampaign(ctx, name, gateway.Campaign{Name: "c", Kind: gateway.KindInvite, Type: gateway.TypeLink, MaxUses: uses, Format: "{random:10}", Vanity: true}, by)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,6 +60,7 @@ type Store struct {
 	log       *slog.Logger
 	metrics   *metrics
 	options   Options
+	began     time.Time
 
 	mu       sync.RWMutex
 	launches map[string]*launch
@@ -72,6 +73,7 @@ type launch struct {
 	name     string
 	redeem   group[redeemCall]
 	validate group[validateCall]
+	attempts group[guessCall]
 	open     group[openCall]
 	join     group[joinCall]
 
@@ -81,6 +83,10 @@ type launch struct {
 	snapshot atomic.Pointer[gateway.Launch]
 	checked  atomic.Int64 // when the snapshot was last known to be current, Unix ns
 	busy     atomic.Bool  // refreshing
+	vouched  atomic.Int64 // when the snapshot was last asked about and was current, as mono counts; see lease
+	widened  atomic.Int64 // when codes of new shapes became possible in it, as mono counts; 0: never
+	renewing atomic.Bool  // asking about the snapshot
+	guessers guessers
 
 	// flights are script calls whose answers the witness has not kept yet;
 	// an admission waits for them to land.
@@ -106,7 +112,7 @@ func New(o Options) *Store {
 	}
 	return &Store{
 		redis: o.Redis, keyring: o.Keyring, admitter: o.Admitter, persisted: o.Persisted, log: o.Logger,
-		metrics: newMetrics(o.Registry), options: o,
+		metrics: newMetrics(o.Registry), options: o, began: time.Now(),
 		launches: make(map[string]*launch), unknown: make(map[string]time.Time),
 	}
 }
@@ -218,6 +224,12 @@ func (l *launch) saw(position uint64) {
 // refusal is the error of a refusal that a script answered.
 func refusal(reason string, wait time.Duration) error {
 	return &gateway.Error{Reason: gateway.Reason(reason), RetryAfter: wait}
+}
+
+// turnedAway refuses an item for which there is no room in its queue.
+func (s *Store) turnedAway(verb string) error {
+	s.metrics.turnedAway.WithLabelValues(verb).Inc()
+	return &gateway.Error{Reason: gateway.Overloaded, RetryAfter: time.Second}
 }
 
 func notAdmitted() error {

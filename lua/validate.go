@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"admitone/gateway"
 )
@@ -42,6 +41,9 @@ func (s *Store) Validate(ctx context.Context, name string, v gateway.Validate) (
 	if err != nil {
 		return gateway.Validation{}, err
 	}
+	if err := s.guessed(l, guess{verb: "validate", code: v.Code, address: v.Address}); err != nil {
+		return gateway.Validation{}, err
+	}
 	c := validateCalls.Get().(*validateCall)
 	defer validateCalls.Put(c)
 	address := ""
@@ -50,8 +52,7 @@ func (s *Store) Validate(ctx context.Context, name string, v gateway.Validate) (
 	}
 	c.item, c.codeKey = string(v.Code)+"\t"+address, l.code(v.Code)
 	if !l.validate.add(c) {
-		s.metrics.turnedAway.WithLabelValues("validate").Inc()
-		return gateway.Validation{}, &gateway.Error{Reason: gateway.Overloaded, RetryAfter: time.Second}
+		return gateway.Validation{}, s.turnedAway("validate")
 	}
 	<-c.done
 	answer, err := c.answer, c.err

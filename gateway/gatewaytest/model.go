@@ -198,6 +198,7 @@ func (m *Model) PutCampaign(_ context.Context, name string, c gateway.Campaign, 
 	if other := l.launch.FindCampaign(c.Name); other != nil && other.Number != c.Number {
 		return nil, gateway.Refuse(gateway.CampaignExists)
 	}
+	c.Succeed(l.launch.Campaigns[c.Number-1])
 	l.launch.Campaigns[c.Number-1] = &c
 	l.launch.Version++
 	l.position++

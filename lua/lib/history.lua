@@ -3,7 +3,7 @@
 -- int writes a whole number below 2^53 in full: Lua's own conversion would
 -- turn a large one into 1.7e+15.
 local function int(n)
-  if n >= 0 and n < 1e9 then
+  if n >= 0 and n < 1e9 and n % 1 == 0 then
     return '' .. n -- as good, and no format to read
   end
   return string.format('%.0f', n)
