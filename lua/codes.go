@@ -57,11 +57,9 @@ func (s *Store) Mint(ctx context.Context, name string, campaign uint32, codes []
 	if err != nil {
 		return 0, err
 	}
-	if found.Generated() {
-		for _, c := range codes {
-			if !template.Genuine(s.keyring, name, c.Code) {
-				return 0, gateway.Invalid("codes", "This campaign takes generated codes only.")
-			}
+	for _, c := range codes {
+		if !s.mintable(l, found, template, c.Code) {
+			return 0, gateway.Invalid("codes", "This campaign takes generated codes only.")
 		}
 	}
 	if err := s.widely(ctx, l); err != nil {
@@ -85,6 +83,12 @@ func (s *Store) Mint(ctx context.Context, name string, campaign uint32, codes []
 		return 0, &gateway.CodesExist{Indexes: r.indexes()}
 	}
 	return s.note(l, r, 1), nil
+}
+
+// mintable reports whether a code may come into being in a campaign: where
+// codes are generated only, gateways take every other one for a guess.
+func (s *Store) mintable(l *launch, c *gateway.Campaign, t gateway.Template, code gateway.Code) bool {
+	return !c.Generated() || t.Genuine(s.keyring, l.name, code)
 }
 
 // codeRecord packs a fresh code; lib/records.lua reads it.

@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -479,5 +480,37 @@ func (l *linter) call(e *luaast.FuncCallExpr, scope map[string]bool) {
 		default:
 			l.complain(e.Line(), "%s: the key is not one that was declared", command.Value)
 		}
+	}
+}
+
+// TestMintable: whatever brings codes into being asks first whether gateways
+// will know them, and waits until all do.
+func TestMintable(t *testing.T) {
+	minting := 0
+	for name, source := range scripts(t) {
+		if !regexp.MustCompile(`'HEXISTS', (item\.)?code_bucket`).MatchString(source) {
+			continue
+		}
+		minting++
+		goes := ""
+		files, err := filepath.Glob("*.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			body, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(string(body), `declare("`+name+`"`) {
+				goes = string(body)
+			}
+		}
+		if !strings.Contains(goes, "s.mintable(") || !strings.Contains(goes, "s.widely(") {
+			t.Errorf("%s makes codes, and its Go half does not call mintable and widely before it", name)
+		}
+	}
+	if minting < 2 {
+		t.Errorf("%d scripts make codes", minting)
 	}
 }

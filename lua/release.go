@@ -182,7 +182,13 @@ func (s *Store) Offer(ctx context.Context, name, release string, campaign *gatew
 	}
 	keys := append(make([]string, 0, 5+2*len(list)), l.meta, l.journal, l.queue, l.offers, l.releases)
 	args := append(make([]any, 0, 3+len(list)), release, strconv.FormatUint(uint64(campaign.Number), 10), ms(campaign.Expires))
+	if err := s.widely(ctx, l); err != nil {
+		return 0, 0, err
+	}
 	for _, o := range list {
+		if !s.mintable(l, campaign, template, o.Code) {
+			return 0, 0, gateway.Invalid("codes", "This campaign takes generated codes only.")
+		}
 		written, recipient := o.Display, "~"+o.Key
 		if written == "" {
 			written = template.Display(o.Code)

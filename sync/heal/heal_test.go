@@ -115,7 +115,7 @@ func (n *node) populate() map[string]gateway.Redemption {
 	must(err)
 	for _, c := range []gateway.Campaign{
 		{Name: "bulk", Kind: gateway.KindInvite, Type: gateway.TypeBulk, MaxUses: 1, Format: "LPS-{random:8}", Vanity: true},
-		{Name: "link", Kind: gateway.KindLicense, Type: gateway.TypeLink, MaxUses: 500, Format: "{random:10}", Cap: 400},
+		{Name: "link", Kind: gateway.KindLicense, Type: gateway.TypeLink, MaxUses: 500, Format: "{random:10}", Cap: 400, Vanity: true},
 	} {
 		_, err := n.store.CreateCampaign(n.Context(), launch, c, by)
 		must(err)

@@ -29,11 +29,11 @@ func (n *node) queueUp() []string {
 	_, err = n.store.SetClock(n.Context(), launch, 48*time.Hour, by)
 	must(err)
 	campaign, err := n.store.CreateCampaign(n.Context(), launch, gateway.Campaign{
-		Name: "waitlist", Kind: gateway.KindInvite, Type: gateway.TypeWaitlist, MaxUses: 1, Format: "{random:10}", Expires: gateway.Duration(24 * time.Hour),
+		Name: "waitlist", Kind: gateway.KindInvite, Type: gateway.TypeWaitlist, MaxUses: 1, Format: "{random:10}", Expires: gateway.Duration(24 * time.Hour), Vanity: true,
 	}, by)
 	must(err)
 	_, err = n.store.CreateCampaign(n.Context(), launch, gateway.Campaign{
-		Name: "paced", Kind: gateway.KindInvite, Type: gateway.TypeLink, MaxUses: 9, Format: "{random:10}", Pace: gateway.Rate{Count: 1, Window: gateway.Duration(24 * time.Hour)},
+		Name: "paced", Kind: gateway.KindInvite, Type: gateway.TypeLink, MaxUses: 9, Format: "{random:10}", Vanity: true, Pace: gateway.Rate{Count: 1, Window: gateway.Duration(24 * time.Hour)},
 	}, by)
 	must(err)
 	_, err = n.store.Mint(n.Context(), launch, 2, []gateway.NewCode{{Code: "PACED"}}, by)
