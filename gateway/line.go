@@ -133,11 +133,21 @@ func (l *Line) Total() int {
 	return l.order.total
 }
 
-// Reset empties the copy, which is then not ready.
-func (l *Line) Reset() {
+// AsOf is the time by the launch's clock at which the copy was known to be
+// right.
+func (l *Line) AsOf() time.Time {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.asOf
+}
+
+// Retire tells those who wait for a change to look for the copy that took this
+// one's place.
+func (l *Line) Retire() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.index, l.entries, l.order, l.pace, l.ready = map[EntryKey]int32{}, nil, order{}, pace{}, false
+	close(l.changed)
+	l.changed = make(chan struct{})
 }
 
 // Load takes entries as Redis holds them.

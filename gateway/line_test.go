@@ -120,8 +120,11 @@ func TestLine(t *testing.T) {
 	if got := l.BestPlace(second, 3, 1); got != 1 {
 		t.Errorf("the caller remembers 1, not %d", got)
 	}
-	l.Reset()
-	if _, ok := l.Place(first); ok {
-		t.Error("a copy that was reset answers")
+	changed = l.Changed()
+	l.Retire()
+	select {
+	case <-changed:
+	default:
+		t.Error("who waits is not told that the copy is replaced")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -16,7 +17,7 @@ import (
 
 var journalTrim = declare("journal_trim", contract{
 	keys:    "meta journal",
-	args:    "epoch position bytes",
+	args:    "epoch position bytes trim",
 	replies: []string{"trimmed", "breach what"},
 })
 
@@ -46,12 +47,13 @@ func (s *Store) ReadJournal(ctx context.Context, name string, after uint64, most
 	return entries, nil
 }
 
-// Trim forgets the journal up to a position that Postgres holds, and tells
-// every gateway. bytes is the record's running total. It returns not_admitted
+// Trim notes that Postgres holds the journal up to a position, tells every
+// gateway, and forgets what Postgres has held for a moment: those who follow
+// the journal read it too. bytes is the record's running total. It returns not_admitted
 // if this is not the history of the epoch.
 func (s *Store) Trim(ctx context.Context, name string, epoch, position, bytes uint64) error {
 	k := newKeys(name)
-	r, err := s.send(ctx, journalTrim, nil, []string{k.meta, k.journal}, []any{epoch, position, bytes})
+	r, err := s.send(ctx, journalTrim, nil, []string{k.meta, k.journal}, []any{epoch, position, bytes, s.trims.upTo(name, position, time.Now())})
 	if err != nil {
 		return err
 	}
@@ -62,6 +64,39 @@ func (s *Store) Trim(ctx context.Context, name string, epoch, position, bytes ui
 		return s.outage(err)
 	}
 	return nil
+}
+
+// trims remembers, by launch, what Postgres held a moment ago.
+type trims struct {
+	mu       sync.Mutex
+	launches map[string]*trim
+}
+
+type trim struct {
+	since       time.Time
+	now, before uint64
+}
+
+// trimAfter is how long what Postgres holds is kept in the journal, at least.
+const trimAfter = 2 * time.Second
+
+// upTo is the position up to which a launch's journal may be forgotten, now
+// that Postgres holds it up to position.
+func (t *trims) upTo(name string, position uint64, now time.Time) uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.launches == nil {
+		t.launches = map[string]*trim{}
+	}
+	l := t.launches[name]
+	if l == nil {
+		l = &trim{since: now, now: position}
+		t.launches[name] = l
+	}
+	if now.Sub(l.since) >= trimAfter {
+		l.since, l.before, l.now = now, l.now, position
+	}
+	return min(l.before, position)
 }
 
 // Listen moves the persisted positions as the syncer tells of them, until the

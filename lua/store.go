@@ -65,6 +65,8 @@ type Store struct {
 	mu       sync.RWMutex
 	launches map[string]*launch
 	unknown  map[string]time.Time // until when a name is taken to be unknown
+	lines    lines
+	trims    trims
 }
 
 // launch is what this gateway keeps of one launch.
@@ -76,6 +78,7 @@ type launch struct {
 	attempts group[guessCall]
 	open     group[openCall]
 	join     group[joinCall]
+	line     atomic.Pointer[gateway.Line] // nil until there is a copy
 
 	epoch    atomic.Uint64          // 0: not admitted
 	seen     atomic.Uint64          // highest position that a script has answered
