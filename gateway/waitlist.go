@@ -145,6 +145,10 @@ type ChangeEntry struct {
 	By     Actor
 }
 
+// WaitlistCampaign is the campaign of the codes that offers get, made with the
+// first release.
+const WaitlistCampaign = "waitlist"
+
 // MaxPoints bounds an entry's priority on both sides.
 const MaxPoints = 1_000_000
 

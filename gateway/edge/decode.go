@@ -21,21 +21,22 @@ const (
 	fMode
 	fIP
 	fChallenge
+	fRef
 	fieldCount
 )
 
-var fieldNames = [fieldCount]string{"code", "subject", "email", "name", "source", "mode", "ip", "challenge"}
+var fieldNames = [fieldCount]string{"code", "subject", "email", "name", "source", "mode", "ip", "challenge", "ref"}
 
 // maxBytes bounds each field, in bytes. A name is bounded in characters
 // besides.
-var maxBytes = [fieldCount]int{fCode: gateway.MaxCodeInput, fSubject: 200, fEmail: 254, fName: 4 * maxName, fSource: 50, fMode: 6, fIP: 45, fChallenge: 4096}
+var maxBytes = [fieldCount]int{fCode: gateway.MaxCodeInput, fSubject: 200, fEmail: 254, fName: 4 * maxName, fSource: 80, fMode: 6, fIP: 45, fChallenge: 4096, fRef: 60}
 
 const maxName = 100 // characters
 
 // body is a decoded request: its fields, and which of them were given.
 type body struct {
 	value [fieldCount]string
-	has   uint8
+	has   uint16
 }
 
 func (b *body) given(field int) bool { return b.has&(1<<field) != 0 }
@@ -43,7 +44,7 @@ func (b *body) given(field int) bool { return b.has&(1<<field) != 0 }
 // decode reads a body that may hold the allowed fields (a set of bits) and
 // nothing else. The fields share one copy, so they outlive the request.
 // The error is an invalid_request that names the field at fault.
-func decode(p *fastjson.Parser, document []byte, allowed uint8) (body, *gateway.Error) {
+func decode(p *fastjson.Parser, document []byte, allowed uint16) (body, *gateway.Error) {
 	if err := checkText(document); err != nil {
 		return body{}, err
 	}
@@ -56,7 +57,7 @@ func decode(p *fastjson.Parser, document []byte, allowed uint8) (body, *gateway.
 	}
 	var (
 		raw   [fieldCount][]byte
-		has   uint8
+		has   uint16
 		wrong *gateway.Error
 	)
 	v.GetObject().Visit(func(name []byte, v *fastjson.Value) {
@@ -95,7 +96,7 @@ func decode(p *fastjson.Parser, document []byte, allowed uint8) (body, *gateway.
 	return b, nil
 }
 
-func fieldNamed(name []byte, allowed uint8) int {
+func fieldNamed(name []byte, allowed uint16) int {
 	for field, known := range fieldNames {
 		if allowed&(1<<field) != 0 && string(name) == known {
 			return field
@@ -134,7 +135,7 @@ func unprintable(r rune) bool {
 }
 
 // unknownField names the field, and the nearest one that exists.
-func unknownField(name []byte, allowed uint8) *gateway.Error {
+func unknownField(name []byte, allowed uint16) *gateway.Error {
 	if len(name) > 40 || strings.ContainsFunc(string(name), unprintable) {
 		return gateway.Invalid("", "There is a field that this call does not know.")
 	}

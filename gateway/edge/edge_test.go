@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"admitone/gateway"
+	"admitone/gateway/gatewaytest"
 	"admitone/gateway/keyring"
 )
 
@@ -61,6 +62,18 @@ type fakeStore struct {
 	settled  []gateway.Settlement
 	by       []gateway.Actor
 	opened   []gateway.Code
+	fakeWaitlist
+	line *gateway.Line
+}
+
+// fakeWaitlist is the model's.
+type fakeWaitlist struct{ *gatewaytest.Model }
+
+// Line is the copy that a test made.
+func (f *fakeStore) Line(string) *gateway.Line {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.line
 }
 
 func (f *fakeStore) Launch(_ context.Context, name string) (*gateway.Launch, error) {
@@ -169,7 +182,8 @@ func newWorld(t testing.TB, changes ...func(*Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, keyring: ring, persisted: &gateway.Persisted{}, logs: &lines{}, store: &fakeStore{launch: launch}}
+	w := &world{t: t, keyring: ring, persisted: &gateway.Persisted{}, logs: &lines{}, store: &fakeStore{launch: launch, fakeWaitlist: fakeWaitlist{gatewaytest.NewModel(noon)}}}
+	w.store.EntryKey = ring.Subject
 	w.store.answer = gateway.Redemption{
 		ID: anID, Code: "ABCD2345", Display: "ABCD-2345", Campaign: 1, Subject: "ann@x.example", SubjectKey: ring.Subject("writer", "ann@x.example"),
 		Status: gateway.Committed, At: noon, Position: 7, Proven: true, Founding: true,

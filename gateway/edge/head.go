@@ -19,7 +19,9 @@ type head struct {
 	proof           []byte // Idempotency-Key
 	requestID       []byte
 	userAgent       []byte
-	origin          []byte   // of the page that calls from a browser
+	origin          []byte // of the page that calls from a browser
+	ifNoneMatch     []byte
+	lastEventID     []byte
 	purpose         []byte   // Sec-Purpose or Purpose: what a browser fetches ahead
 	proto           []byte   // the last X-Forwarded-Proto
 	forwardedFor    [][]byte // every X-Forwarded-For, in order
@@ -136,6 +138,12 @@ func (h *head) field(line []byte) *gateway.Error {
 			h.requestID = value
 		}
 	case 13:
+		if fold(name, "if-none-match") {
+			h.ifNoneMatch = value
+		}
+		if fold(name, "last-event-id") {
+			h.lastEventID = value
+		}
 		if fold(name, "authorization") {
 			return h.once(fieldAuthorization, &h.authorization, value)
 		}

@@ -164,7 +164,7 @@ func TestRoutes(t *testing.T) {
 		{"POST", "//v1/launches/writer/redemptions", 404, ""},
 		{"POST", "/v1/launches/x/../writer/redemptions", 404, ""},
 		{"POST", "/v1/launches/writer/redemptions/", 405, "GET"},
-		{"POST", "/v1/launches/writer/waitlist", 404, ""},
+		{"POST", "/v1/launches/writer/waitlists", 404, ""},
 		{"POST", "/v1/launches/writer/redemptions/" + id + "/confirm/x", 404, ""},
 		{"POST", "/v1/launches/writer/redemptions/" + id + "/rollback", 404, ""},
 		{"GET", "/v1/launches/writer/redemptions", 405, "POST"},

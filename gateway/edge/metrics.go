@@ -12,6 +12,7 @@ type metrics struct {
 	requests    *prometheus.CounterVec // route, outcome: ok, replayed or the true reason of the refusal
 	inFlight    prometheus.Gauge
 	connections prometheus.Gauge
+	streams     prometheus.Gauge
 	turnedAway  *prometheus.CounterVec // limit
 
 	// The children of hot paths, so that observing allocates nothing.
@@ -39,6 +40,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		connections: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "admitone_http_connections", Help: "Open connections of the public listener.",
 		}),
+		streams: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "admitone_http_streams", Help: "Open streams of places in line.",
+		}),
 		turnedAway: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "admitone_http_connections_refused_total", Help: "Connections refused by a limit: total or address.",
 		}, []string{"limit"}),
@@ -53,7 +57,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	}
 	m.replayed = m.requests.WithLabelValues(routes[routeRedeem].name, outcomeReplayed)
 	if r != nil {
-		r.MustRegister(m.requests, m.inFlight, m.connections, m.turnedAway, duration)
+		r.MustRegister(m.requests, m.inFlight, m.connections, m.streams, m.turnedAway, duration)
 	}
 	return m
 }

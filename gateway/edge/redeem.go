@@ -33,6 +33,11 @@ func (q *request) redeem() error {
 		return err
 	}
 	r, err := q.server.config.Store.Redeem(q.server.running, q.launch.Name, &q.ask)
+	if q.overflows(err) {
+		return q.answerJoin(&gateway.Join{
+			Email: q.ask.Email, Name: q.ask.Name, Source: q.ask.Source, Address: q.ask.Address, Proof: q.ask.Proof,
+		}, durability, fasthttp.StatusAccepted)
+	}
 	if err != nil {
 		return q.unsolved(err)
 	}
@@ -59,6 +64,13 @@ func (q *request) redeem() error {
 	return nil
 }
 
+// overflows reports whether a refused redemption goes on the waitlist instead.
+func (q *request) overflows(err error) bool {
+	e, ok := err.(*gateway.Error)
+	return ok && (e.Reason == gateway.CampaignFull || e.Reason == gateway.Paced) &&
+		q.launch.Policy.Waitlist.Overflow == gateway.OverflowWaitlist && q.ask.Email != ""
+}
+
 // readRedeem fills q.ask.
 func (q *request) readRedeem(b *body) (err error) {
 	q.ask = gateway.Redeem{Name: b.value[fName], Source: b.value[fSource]}
@@ -74,10 +86,8 @@ func (q *request) readRedeem(b *body) (err error) {
 			return gateway.Invalid("mode", `Use "commit" or "hold".`)
 		}
 	}
-	for _, c := range []byte(q.ask.Source) {
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' && c != '-' {
-			return gateway.Invalid("source", "Use a–z, 0–9, _ and - only.")
-		}
+	if err := checkSource(q.ask.Source); err != nil {
+		return err
 	}
 	if q.ask.Proof, err = q.proof(); err != nil {
 		return err
@@ -96,6 +106,19 @@ func (q *request) readRedeem(b *body) (err error) {
 	}
 	if b.given(fChallenge) {
 		q.solve(b.value[fChallenge])
+	}
+	return nil
+}
+
+// checkSource takes a word that says where somebody comes from, or none.
+func checkSource(s string) error {
+	if len(s) > 50 {
+		return gateway.Invalid("source", "Use at most 50 bytes.")
+	}
+	for _, c := range []byte(s) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' && c != '-' {
+			return gateway.Invalid("source", "Use a–z, 0–9, _ and - only.")
+		}
 	}
 	return nil
 }

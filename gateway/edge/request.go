@@ -106,7 +106,7 @@ func (q *request) openLaunch() (err error) {
 }
 
 // body decodes the body, which may hold the allowed fields.
-func (q *request) body(allowed uint8) (body, error) {
+func (q *request) body(allowed uint16) (body, error) {
 	if err := q.checkContent(); err != nil {
 		return body{}, err
 	}

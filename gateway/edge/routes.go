@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bytes"
+	"strings"
 
 	"admitone/gateway"
 )
@@ -22,6 +23,12 @@ const (
 	routeUsage
 	routeActivity
 	routePreferences
+	routeJoin
+	routePlace
+	routeStream
+	routeDecline
+	routeConfirmEntry
+	routeConfirmLink
 	routePreflight // of any other route
 	routeCount
 )
@@ -37,10 +44,16 @@ var routes = [routeCount]struct{ name, allow string }{
 	routeOpen:       {"open", "GET, HEAD"},
 	routePreflight:  {"preflight", "OPTIONS"},
 
-	routeMember:      {"member", "GET"},
-	routeUsage:       {"usage", "POST"},
-	routeActivity:    {"activity", "POST"},
-	routePreferences: {"preferences", "PUT"},
+	routeMember:       {"member", "GET"},
+	routeUsage:        {"usage", "POST"},
+	routeActivity:     {"activity", "POST"},
+	routePreferences:  {"preferences", "PUT"},
+	routeJoin:         {"join", "POST"},
+	routePlace:        {"place", "GET, DELETE"},
+	routeStream:       {"stream", "GET"},
+	routeDecline:      {"decline", "POST"},
+	routeConfirmEntry: {"confirm_entry", "POST"},
+	routeConfirmLink:  {"confirm_link", "GET"},
 }
 
 // answer runs the handler of a route.
@@ -66,21 +79,32 @@ func (q *request) answer() error {
 		return q.activity() // /v1/launches/{l}/members/{subject}/activity
 	case routePreferences:
 		return q.preferences() // /v1/launches/{l}/members/{subject}/preferences
+	case routeJoin:
+		return q.join() // /v1/launches/{l}/waitlist
+	case routePlace:
+		if q.ctx.IsDelete() {
+			return q.leave()
+		}
+		return q.place() // /v1/launches/{l}/waitlist/{ticket}
+	case routeStream:
+		return q.stream() // /v1/launches/{l}/waitlist/{ticket}/events
+	case routeDecline:
+		return q.decline() // /v1/launches/{l}/waitlist/{ticket}/decline
+	case routeConfirmEntry:
+		return q.confirmEntry() // /v1/launches/{l}/waitlist/{ticket}/confirm
+	case routeConfirmLink:
+		return q.confirmLink() // /w/{l}/{ticket}
 	}
 	return gateway.Refuse(gateway.NotFound)
 }
 
 // allows reports whether the route takes the method.
 func (r route) allows(method []byte) bool {
-	switch string(method) {
-	case "POST":
-		return routes[r].allow == "POST"
-	case "GET":
-		return routes[r].allow == "GET" || routes[r].allow == "GET, HEAD"
-	case "PUT":
-		return routes[r].allow == "PUT"
-	case "HEAD":
-		return routes[r].allow == "GET, HEAD"
+	for rest := routes[r].allow; rest != ""; {
+		var one string
+		if one, rest, _ = strings.Cut(rest, ", "); one == string(method) {
+			return true
+		}
 	}
 	return false
 }
@@ -102,6 +126,7 @@ func find(target []byte) (r route, launch, param []byte) {
 		}
 		seg[n], rest = rest[:end], rest[end:]
 	}
+	line := n >= 4 && string(seg[3]) == "waitlist"
 	api := n >= 4 && string(seg[0]) == "v1" && string(seg[1]) == "launches"
 	switch {
 	case n == 3 && string(seg[0]) == "i":
@@ -120,6 +145,18 @@ func find(target []byte) (r route, launch, param []byte) {
 		return routeMember, seg[2], seg[4]
 	case n == 6 && api && string(seg[3]) == "members":
 		return memberRoute(seg[5]), seg[2], seg[4]
+	case n == 3 && string(seg[0]) == "w":
+		return routeConfirmLink, seg[1], seg[2]
+	case n == 4 && api && line:
+		return routeJoin, seg[2], nil
+	case n == 5 && api && line:
+		return routePlace, seg[2], seg[4]
+	case n == 6 && api && line && string(seg[5]) == "events":
+		return routeStream, seg[2], seg[4]
+	case n == 6 && api && line && string(seg[5]) == "decline":
+		return routeDecline, seg[2], seg[4]
+	case n == 6 && api && line && string(seg[5]) == "confirm":
+		return routeConfirmEntry, seg[2], seg[4]
 	}
 	return routeOther, nil, nil
 }

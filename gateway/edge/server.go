@@ -40,6 +40,20 @@ type Store interface {
 	// Active notes what a member did: member_unknown.
 	Active(ctx context.Context, launch, subject, what string) error
 	ChangeMember(ctx context.Context, launch string, c gateway.ChangeMember) (gateway.Member, error)
+	Waitlister
+}
+
+// Waitlister keeps the waitlist.
+type Waitlister interface {
+	// Join takes a place, or answers the one that the address has: waitlist_closed,
+	// launch_closed, joins_exceeded, overloaded.
+	Join(ctx context.Context, launch string, j *gateway.Join) (gateway.Joined, error)
+	// Entry returns entry_unknown if there is none.
+	Entry(ctx context.Context, launch, key string) (gateway.Entry, error)
+	// ChangeEntry returns entry_unknown, no_offer or already_registered.
+	ChangeEntry(ctx context.Context, launch string, c gateway.ChangeEntry) (gateway.Entry, error)
+	// Line is this process' copy of the line; nil while there is none.
+	Line(launch string) *gateway.Line
 }
 
 // KeyChecker knows API keys. Check returns unauthorized for a key that does not
@@ -117,10 +131,13 @@ type Server struct {
 	now      func() time.Time
 	ids      requestIDs
 	requests sync.Pool // of *request
+	polls    polls
+	stopping chan struct{} // closed when streams are to end
 
 	running context.Context // ends when connections are cut off
 	cut     context.CancelFunc
 	guard   *guard
+	stop    sync.Once // of stopping
 }
 
 // New makes a server. It does not listen yet.
@@ -147,6 +164,7 @@ func New(c Config) *Server {
 	s.metrics = newMetrics(c.Metrics)
 	s.guard = newGuard(c.Connections, c.ConnectionsPerAddress, &s.proxies, s.metrics)
 	s.running, s.cut = context.WithCancel(context.Background())
+	s.stopping = make(chan struct{})
 	s.requests.New = func() any { return &request{server: s} }
 	s.http = &fasthttp.Server{
 		Handler:            s.handle,
@@ -178,6 +196,7 @@ func (s *Server) Serve(l net.Listener) error { return s.http.Serve(s.guard.watch
 // Connection: close, and returns when all connections are closed. When the
 // context ends first, it cuts them off and returns the context's error.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.stop.Do(func() { close(s.stopping) })
 	err := s.http.ShutdownWithContext(ctx)
 	s.cut()
 	if err != nil {

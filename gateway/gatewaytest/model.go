@@ -15,6 +15,9 @@ type Model struct {
 	mu       sync.Mutex
 	now      time.Time
 	launches map[string]*modelLaunch
+	// EntryKey is the key of an e-mail address on a launch's waitlist: the
+	// address itself, unless it is set before the first join.
+	EntryKey func(launch, email string) string
 }
 
 type modelLaunch struct {
@@ -59,7 +62,10 @@ type seenFrom struct {
 
 // NewModel makes an empty model whose clock stands at now.
 func NewModel(now time.Time) *Model {
-	return &Model{now: now.UTC().Truncate(time.Millisecond), launches: map[string]*modelLaunch{}}
+	return &Model{
+		now: now.UTC().Truncate(time.Millisecond), launches: map[string]*modelLaunch{},
+		EntryKey: func(_, email string) string { return email },
+	}
 }
 
 // SetClock moves the model's one clock as far as the launch's goes ahead.

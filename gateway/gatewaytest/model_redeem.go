@@ -114,7 +114,7 @@ func (m *Model) Redeem(_ context.Context, name string, r *gateway.Redeem) (gatew
 	}
 	l.paced[c.campaign] = append(l.paced[c.campaign], m.now)
 	if r.Mode == gateway.Commit {
-		l.register(r.Email)
+		m.register(l, r.Email)
 	}
 	if from != "" {
 		l.addresses[from] = seenFrom{r.Subject, m.now}
@@ -340,7 +340,7 @@ func (m *Model) Settle(_ context.Context, name string, id gateway.ID, s gateway.
 	}
 	m.end(l, r, to)
 	if s == gateway.Confirm {
-		l.register(r.Subject)
+		m.register(l, r.Subject)
 	}
 	return r.Redemption, nil
 }

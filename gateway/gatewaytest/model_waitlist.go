@@ -9,7 +9,7 @@ import (
 	"admitone/gateway"
 )
 
-// modelEntry is a place on the waitlist; its key is the e-mail address.
+// modelEntry is a place on the waitlist.
 type modelEntry struct {
 	gateway.Entry
 	proof   string
@@ -59,7 +59,8 @@ func (m *Model) Join(_ context.Context, name string, j *gateway.Join) (gateway.J
 		return gateway.Joined{}, err
 	}
 	policy := l.launch.Policy.Waitlist
-	e := l.entries[j.Email]
+	key := m.EntryKey(name, j.Email)
+	e := l.entries[key]
 	if e != nil && (e.Status == gateway.EntryWaiting || e.Status == gateway.EntryInvited || e.Status == gateway.EntryRegistered) {
 		place, total := l.place(e.Key)
 		return gateway.Joined{
@@ -73,11 +74,11 @@ func (m *Model) Join(_ context.Context, name string, j *gateway.Join) (gateway.J
 	back := e != nil
 	if !back {
 		e = &modelEntry{}
-		l.entries[j.Email] = e
+		l.entries[key] = e
 	}
 	l.arrivals++
 	e.Entry = gateway.Entry{
-		Key: j.Email, Status: gateway.EntryWaiting, Arrival: l.arrivals, JoinedAt: m.seconds(), Referrer: e.Referrer, Referrals: e.Referrals,
+		Key: key, Status: gateway.EntryWaiting, Arrival: l.arrivals, JoinedAt: m.seconds(), Referrer: e.Referrer, Referrals: e.Referrals,
 	}
 	e.proof, e.offered = j.Proof, nil
 	if j.Points != 0 {
@@ -273,8 +274,8 @@ func (m *Model) SweepOffers(_ context.Context, name string) (int, error) {
 }
 
 // register takes an entry off the list when its person is let in.
-func (l *modelLaunch) register(email string) {
-	if e := l.entries[email]; e != nil && (e.Status == gateway.EntryWaiting || e.Status == gateway.EntryInvited) {
+func (m *Model) register(l *modelLaunch, email string) {
+	if e := l.entries[m.EntryKey(l.launch.Name, email)]; e != nil && (e.Status == gateway.EntryWaiting || e.Status == gateway.EntryInvited) {
 		e.Status = gateway.EntryRegistered
 	}
 }
