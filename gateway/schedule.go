@@ -22,7 +22,7 @@ func (r *ReleasePolicy) Due(since, now time.Time) (slot time.Time, ok bool) {
 }
 
 // Next is the first slot behind after. A schedule of days counts them from the
-// day it was started, since, by the calendar of its zone: at nine is nine
+// day it was started or served last, since, by the calendar of its zone: at nine is nine
 // o'clock before and after the clocks change.
 func (r *ReleasePolicy) Next(since, after time.Time) time.Time {
 	zone, err := time.LoadLocation(r.Zone)
@@ -37,7 +37,7 @@ func (r *ReleasePolicy) Next(since, after time.Time) time.Time {
 		step := int(r.Every / day)
 		first := since.In(zone)
 		origin := time.Date(first.Year(), first.Month(), first.Day(), 0, 0, 0, 0, time.UTC)
-		if !time.Date(first.Year(), first.Month(), first.Day(), int(r.At)/60, int(r.At)%60, 0, 0, zone).After(since) {
+		if time.Date(first.Year(), first.Month(), first.Day(), int(r.At)/60, int(r.At)%60, 0, 0, zone).Before(since) {
 			origin = origin.AddDate(0, 0, 1) // today's time has passed already
 		}
 		for days := 0; days <= step+1; days++ {

@@ -35,7 +35,7 @@ func TestSchedule(t *testing.T) {
 			"every third day counts from the first",
 			ReleasePolicy{Count: 1, Every: 3 * day, At: 0, Zone: "UTC"},
 			"2027-01-01 00:00 UTC", "2027-01-01 00:00 UTC",
-			[]string{"2027-01-02 00:00 UTC", "2027-01-05 00:00 UTC", "2027-01-08 00:00 UTC"},
+			[]string{"2027-01-04 00:00 UTC", "2027-01-07 00:00 UTC", "2027-01-10 00:00 UTC"},
 		},
 		{
 			"every third day, asked later",

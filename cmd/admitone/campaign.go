@@ -36,6 +36,7 @@ type campaignFlags struct {
 	Period     string            `help:"Value of {period}."`
 	Cap        *int              `help:"Redemptions over all codes; 0 is no cap."`
 	PerSubject *int              `help:"Codes that one subject may redeem; 0 is no limit."`
+	Pace       *gateway.Rate     `help:"Redemptions in windows of time, such as 100/1h; off is no pace." placeholder:"RATE"`
 	Vanity     *bool             `help:"Codes may be chosen and imported."`
 }
 
@@ -43,7 +44,7 @@ func (f *campaignFlags) body(name string) client.Campaign {
 	return client.Campaign{
 		Name: name, Type: gateway.CampaignType(f.Type), Kind: gateway.Kind(f.Kind), Tier: f.Tier, Channel: f.Channel, MaxUses: f.MaxUses,
 		Starts: f.Starts, Ends: f.Ends, Expires: f.Expires, Format: f.Format, Prefix: f.Prefix, Period: f.Period, Cap: f.Cap,
-		PerSubject: f.PerSubject, Vanity: f.Vanity,
+		PerSubject: f.PerSubject, Pace: f.Pace, Vanity: f.Vanity,
 	}
 }
 

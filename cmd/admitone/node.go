@@ -193,6 +193,7 @@ func (n *node) run(registry *prometheus.Registry, persisted *gateway.Persisted) 
 	copier := syncer.New(syncer.Options{Source: n.store, Ledger: n.ledger, Persisted: persisted, Logger: n.log, Registry: registry})
 	n.work.Go(func() { copier.Run(work, n.ledger.Pool()) })
 	n.work.Go(func() { n.store.Listen(work) })
+	n.work.Go(func() { n.store.KeepLines(work) })
 	n.work.Go(func() { n.store.SweepEvery(work, time.Second) })
 	drift := prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "admitone_drift_rows", Help: "Rows of the last sample on which Redis and Postgres did not agree.",

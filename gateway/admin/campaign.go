@@ -25,6 +25,7 @@ type campaignBody struct {
 	Period     string                `json:"period"`
 	Cap        *int                  `json:"cap"`
 	PerSubject *int                  `json:"per_subject"`
+	Pace       *gateway.Rate         `json:"pace"`
 	Vanity     *bool                 `json:"vanity"`
 }
 
@@ -48,6 +49,7 @@ func (b *campaignBody) onto(c *gateway.Campaign) error {
 	set(&c.Expires, b.Expires)
 	set(&c.Cap, b.Cap)
 	set(&c.PerSubject, b.PerSubject)
+	set(&c.Pace, b.Pace)
 	set(&c.Vanity, b.Vanity)
 	if b.Format == nil && (b.Prefix != "" || b.Period != "") && c.Number != 0 {
 		return gateway.Invalid("format", "To change prefix or period, give the format too.")

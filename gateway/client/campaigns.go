@@ -25,6 +25,7 @@ type Campaign struct {
 	Period     string               `json:"period,omitempty"`
 	Cap        *int                 `json:"cap,omitempty"`
 	PerSubject *int                 `json:"per_subject,omitempty"`
+	Pace       *gateway.Rate        `json:"pace,omitempty"`
 	Vanity     *bool                `json:"vanity,omitempty"`
 }
 

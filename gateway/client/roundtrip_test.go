@@ -38,6 +38,8 @@ func (s store) Redemption(ctx context.Context, launch string, id gateway.ID) (ga
 	return r, err
 }
 
+func (store) Line(string) *gateway.Line { return nil }
+
 func (store) Open(context.Context, string, gateway.Code) error { return nil }
 
 func (store) Launches(context.Context) ([]string, error) { return []string{"l"}, nil }
@@ -88,6 +90,7 @@ func begin(t *testing.T) *client.Client {
 	}
 	t.Cleanup(l.Close)
 	model := store{gatewaytest.NewModel(time.Now()), secret}
+	model.EntryKey = secret.Subject
 	keys := gateway.NewKeys(l, operator)
 	private := httptest.NewServer(admin.New(admin.Config{Store: model, Ledger: l, Verifier: verifier{}, Keys: keys, Checker: secret}))
 	t.Cleanup(private.Close)
