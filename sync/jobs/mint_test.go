@@ -39,7 +39,7 @@ func (s *store) Mint(ctx context.Context, launch string, campaign uint32, codes 
 	return position, err
 }
 
-func secrets(t *testing.T) *keyring.Keyring {
+func secrets(t testing.TB) *keyring.Keyring {
 	t.Helper()
 	k, err := keyring.New([]byte("a secret of at least thirty-two bytes"))
 	if err != nil {

@@ -35,7 +35,7 @@ type hooks struct {
 
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 
-func beginHooks(t *testing.T, allow []netip.Prefix) *hooks {
+func beginHooks(t testing.TB, allow []netip.Prefix) *hooks {
 	t.Helper()
 	secret := secrets(t)
 	l, err := ledger.Open(t.Context(), rig.TestPostgres(t), secret)
@@ -72,15 +72,20 @@ func (h *hooks) apply(events ...gateway.Event) {
 // redeem is a code minted and redeemed, in the history.
 func (h *hooks) redeem(code gateway.Code, subject string) gateway.Redeemed {
 	h.Helper()
+	e := h.redeemed(code, subject)
+	h.apply(gateway.CodesMinted{Campaign: 1, Codes: []gateway.MintedCode{{Code: code, Display: string(code)}}}, e)
+	return e
+}
+
+func (h *hooks) redeemed(code gateway.Code, subject string) gateway.Redeemed {
+	h.Helper()
 	person, err := json.Marshal(gateway.Person{Subject: subject, Email: subject + "@x.example", Name: "Ann", Source: "mail"})
 	if err != nil {
 		h.Fatal(err)
 	}
-	e := gateway.Redeemed{
+	return gateway.Redeemed{
 		ID: gateway.NewID(time.Now()), Status: gateway.Committed, Code: code, Campaign: 1, Subject: "key-" + subject, Sealed: h.keyring.Seal(nil, "l", person),
 	}
-	h.apply(gateway.CodesMinted{Campaign: 1, Codes: []gateway.MintedCode{{Code: code, Display: string(code)}}}, e)
-	return e
 }
 
 // endpoint makes one at a URL.
