@@ -92,7 +92,8 @@ func New(ctx context.Context, o Options) (*Queue, error) {
 	river.AddWorker(workers, &detective{store: o.Store, ledger: o.Ledger, hooks: hooks, log: o.Logger, metrics: newAnomalyMetrics(o.Registry)})
 	q.client, err = river.NewClient(driver, &river.Config{
 		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 2}, webhookQueue: {MaxWorkers: webhookWorkers}}, Workers: workers,
-		PeriodicJobs: []*river.PeriodicJob{anomalyJob()},
+		CompletedJobRetentionPeriod: time.Hour, // what they did is noted elsewhere
+		PeriodicJobs:                []*river.PeriodicJob{anomalyJob()},
 		// A job of a process that was killed is another's after this; one without
 		// a timeout would never be.
 		JobTimeout: jobTimeout, RescueStuckJobsAfter: jobTimeout, MaxAttempts: 10,
