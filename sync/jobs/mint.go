@@ -141,6 +141,19 @@ func (w warnings) Enabled(ctx context.Context, l slog.Level) bool {
 	return l >= slog.LevelWarn && w.Handler.Enabled(ctx, l)
 }
 
+// Handle leaves out what River says of being stopped.
+func (w warnings) Handle(ctx context.Context, r slog.Record) error {
+	stopped := false
+	r.Attrs(func(a slog.Attr) bool {
+		stopped = a.Key == "error" && a.Value.String() == context.Canceled.Error()
+		return !stopped
+	})
+	if stopped {
+		return nil
+	}
+	return w.Handler.Handle(ctx, r)
+}
+
 // Start begins to work. Stop lets what is in hand finish, until the context is
 // over: what it did not finish goes on elsewhere, or at the next start.
 func (q *Queue) Start(ctx context.Context) error { return q.client.Start(ctx) }
