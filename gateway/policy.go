@@ -62,6 +62,7 @@ type Policy struct {
 	Attribution AttributionPolicy `json:"attribution"`
 	Browsers    BrowsersPolicy    `json:"browsers"`
 	Anomalies   AnomaliesPolicy   `json:"anomalies"`
+	Email       EmailPolicy       `json:"email"`
 	Retention   RetentionPolicy   `json:"retention"`
 }
 

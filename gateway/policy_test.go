@@ -41,7 +41,7 @@ func TestParsePolicyErrors(t *testing.T) {
 		`"limits":{"failed_attemps":{}}`:                        "limits.failed_attemps: unknown field; did you mean limits.failed_attempts?",
 		`"limits":{"per_address":"3/1h"}`:                       "limits.per_address: unknown field; did you mean limits.failed_attempts.per_address?",
 		`"holds":{"webhooks":[]}`:                               "holds.webhooks: unknown field; the fields here are expires",
-		`"a b\u001b":1`:                                         `"a b\x1b": unknown field; the fields here are launch, name, landing_url, ack, refusals, subjects, codes, holds, limits, abuse, unlock, waitlist, referrals, attribution, browsers, anomalies, retention`,
+		`"a b\u001b":1`:                                         `"a b\x1b": unknown field; the fields here are launch, name, landing_url, ack, refusals, subjects, codes, holds, limits, abuse, unlock, waitlist, referrals, attribution, browsers, anomalies, email, retention`,
 		`"ack":"perhaps"`:                                       "ack: use one of: accepted, persisted",
 		`"ack":true`:                                            `ack: found true where a text such as "true" is expected`,
 		`"refusals":"none"`:                                     "refusals: use one of: explicit, opaque",

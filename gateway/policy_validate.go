@@ -56,6 +56,7 @@ func (p *Policy) Validate() error {
 	v.between(p.Attribution.Window, "attribution.window", Duration(time.Minute), 365*day)
 	v.browsers(&p.Browsers)
 	v.anomalies(&p.Anomalies)
+	v.email(&p.Email)
 	v.between(p.Retention.Attempts, "retention.attempts", day, 3650*day)
 	v.between(p.Retention.Journal, "retention.journal", 31*day, 3650*day)
 	if v.problems != nil {

@@ -34,6 +34,7 @@ type Ledger interface {
 	Job(ctx context.Context, launch string, id gateway.ID) (gateway.MintJob, error)
 	JobDone(ctx context.Context, j gateway.MintJob, done int, cause string) error
 	WebhookLedger
+	MailLedger
 	AnomalyLedger
 }
 
@@ -46,6 +47,7 @@ type Queue struct {
 	hooks     WebhookLedger
 	keyring   Keyring
 	outbound  *outbound
+	smtp      *smtpPool // nil: this process sends no e-mail
 }
 
 // Keyring makes the check characters of codes, and the secret that a job's
@@ -67,12 +69,17 @@ type Options struct {
 	// WebhookAllow are private networks that webhooks may be sent to, by http
 	// too. Without any, only public addresses and https are.
 	WebhookAllow []netip.Prefix
+	SMTP         SMTP
 	Registry     prometheus.Registerer // nil: none
 }
 
 // New brings River's tables up to date and makes a queue. It does not work
 // yet.
 func New(ctx context.Context, o Options) (*Queue, error) {
+	pool, err := newSMTPPool(o.SMTP)
+	if err != nil {
+		return nil, err
+	}
 	driver := riverpgxv5.New(o.Pool)
 	migrator, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -81,7 +88,7 @@ func New(ctx context.Context, o Options) (*Queue, error) {
 	if err := migrate(ctx, o.Pool, migrator); err != nil {
 		return nil, fmt.Errorf("jobs: bringing River's tables up to date: %w", err)
 	}
-	q := &Queue{ledger: o.Ledger, hooks: o.Ledger, keyring: o.Keyring, outbound: newOutbound(o.WebhookAllow)}
+	q := &Queue{ledger: o.Ledger, hooks: o.Ledger, keyring: o.Keyring, outbound: newOutbound(o.WebhookAllow), smtp: pool}
 	hooks := &webhooks{o.Ledger, q.deliver}
 	q.followers = []ledger.Follower{hooks}
 	workers := river.NewWorkers()
@@ -90,8 +97,15 @@ func New(ctx context.Context, o Options) (*Queue, error) {
 		ledger: o.Ledger, keyring: o.Keyring, outbound: q.outbound, log: o.Logger, metrics: newWebhookMetrics(o.Registry), inFlight: map[gateway.ID]int{},
 	})
 	river.AddWorker(workers, &detective{store: o.Store, ledger: o.Ledger, hooks: hooks, log: o.Logger, metrics: newAnomalyMetrics(o.Registry)})
+	river.AddWorker(workers, &mailer{
+		store: o.Store, ledger: o.Ledger, smtp: pool, from: o.SMTP.From, log: o.Logger, metrics: newMailMetrics(o.Registry, o.Ledger),
+	})
+	queues := map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 2}, webhookQueue: {MaxWorkers: webhookWorkers}}
+	if pool != nil {
+		queues[mailQueue] = river.QueueConfig{MaxWorkers: mailWorkers}
+	}
 	q.client, err = river.NewClient(driver, &river.Config{
-		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 2}, webhookQueue: {MaxWorkers: webhookWorkers}}, Workers: workers,
+		Queues: queues, Workers: workers,
 		CompletedJobRetentionPeriod: time.Hour, // what they did is noted elsewhere
 		PeriodicJobs:                []*river.PeriodicJob{anomalyJob()},
 		// A job of a process that was killed is another's after this; one without
@@ -159,7 +173,13 @@ func (w warnings) Handle(ctx context.Context, r slog.Record) error {
 func (q *Queue) Start(ctx context.Context) error { return q.client.Start(ctx) }
 
 // Stop ends the work.
-func (q *Queue) Stop(ctx context.Context) error { return q.client.StopAndCancel(ctx) }
+func (q *Queue) Stop(ctx context.Context) error {
+	err := q.client.StopAndCancel(ctx)
+	if err == nil && q.smtp != nil {
+		q.smtp.close()
+	}
+	return err
+}
 
 // Mint hands a minting over.
 func (q *Queue) Mint(ctx context.Context, j gateway.MintJob) error {

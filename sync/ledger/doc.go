@@ -20,6 +20,7 @@
 //	conflicts, parked                         what did not fit
 //	api_keys, idempotency, mint_jobs          what lives in Postgres only
 //	webhook_endpoints, _messages, _deliveries where events are told to, and how it went
+//	mails                                     what is written to people, and how far it came
 //
 // Dump reads the state back for Redis to be rebuilt from.
 package ledger

@@ -28,6 +28,7 @@ func (a *applier) erase(ctx context.Context, s *set) error {
 		`UPDATE redemptions SET subject = '', email = '', name = '' WHERE launch = $1 AND subject_key = ANY ($2)`,
 		`UPDATE entries SET email = '', name = '' WHERE launch = $1 AND key = ANY ($2)`,
 		`UPDATE codes SET recipient = '' WHERE launch = $1 AND recipient_key = ANY ($2)`,
+		eraseMails,
 	} {
 		if _, err := a.tx.Exec(ctx, sql, a.launch, keys); err != nil {
 			return err

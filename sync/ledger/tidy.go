@@ -27,6 +27,9 @@ func (l *Ledger) Tidy(ctx context.Context, now time.Time) error {
 	if err := l.tidyWebhooks(ctx, now); err != nil {
 		return fmt.Errorf("ledger: tidy webhooks: %w", err)
 	}
+	if err := l.tidyMails(ctx, now); err != nil {
+		return fmt.Errorf("ledger: tidy e-mails: %w", err)
+	}
 	rows, err := l.pool.Query(ctx, `SELECT id, policy FROM launches WHERE version > 0`)
 	if err != nil {
 		return fmt.Errorf("ledger: tidy: %w", err)
