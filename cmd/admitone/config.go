@@ -17,6 +17,7 @@ import (
 	"admitone/gateway/country"
 	"admitone/gateway/keyring"
 	"admitone/lua"
+	"admitone/sync/jobs"
 )
 
 // newParser reads flags, then the environment (ADMITONE_…), then the file of
@@ -136,6 +137,31 @@ func networks(flag string, words []string) ([]netip.Prefix, error) {
 		list = append(list, p.Masked())
 	}
 	return list, nil
+}
+
+// mailFlags say where e-mail is handed over.
+type mailFlags struct {
+	SMTPURL          string `name:"smtp-url" help:"smtp://user@host:587 (STARTTLS), smtps://user@host:465 (TLS) or smtp+plain://127.0.0.1:25. Without one, e-mail waits." placeholder:"URL"`
+	SMTPPasswordFile string `name:"smtp-password-file" help:"File of the user's password; or ADMITONE_SMTP_PASSWORD." placeholder:"FILE"`
+	SMTPCAFile       string `name:"smtp-ca-file" help:"PEM certificates to check the server with, besides the system's." placeholder:"FILE"`
+	SMTPFrom         string `name:"smtp-from" help:"Sender of launches whose policy names none." placeholder:"ADDRESS"`
+	SMTPRate         int    `name:"smtp-rate" default:"10" help:"E-mails a second that this process sends at most."`
+	SMTPConnections  int    `name:"smtp-connections" default:"4" help:"Connections to the server at once."`
+}
+
+func (f mailFlags) smtp() (jobs.SMTP, error) {
+	o := jobs.SMTP{URL: f.SMTPURL, From: f.SMTPFrom, Rate: f.SMTPRate, Connections: f.SMTPConnections}
+	if f.SMTPRate < 1 || f.SMTPConnections < 1 {
+		return o, errors.New("--smtp-rate and --smtp-connections are at least 1")
+	}
+	var err error
+	if o.Password, err = secret(f.SMTPPasswordFile, "ADMITONE_SMTP_PASSWORD"); err != nil || f.SMTPCAFile == "" {
+		return o, err
+	}
+	if o.CA, err = os.ReadFile(f.SMTPCAFile); err != nil {
+		return o, fmt.Errorf("--smtp-ca-file: %w", err)
+	}
+	return o, nil
 }
 
 // secretFlags are where the deployment's secrets come from: never the command

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -25,6 +26,7 @@ import (
 // devCommand runs everything on this machine.
 type devCommand struct {
 	listen
+	mailFlags
 	Data      string `default:".admitone" help:"Directory of all that is kept."`
 	Redis     string `help:"A Redis to use instead of one of its own." placeholder:"URL"`
 	Postgres  string `help:"A Postgres to use instead of one of its own." placeholder:"URL"`
@@ -81,6 +83,8 @@ type development struct {
 	redis    *rig.Redis
 	mini     *miniredis.Miniredis
 	postgres *rig.Postgres
+	mail     *rig.SMTP
+	kept     atomic.Int64 // e-mails
 }
 
 func (d *development) run(ctx context.Context) error {
@@ -97,13 +101,17 @@ func (d *development) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	mail, err := d.startMail()
+	if err != nil {
+		return err
+	}
 	client, err := redisClient(d.Redis)
 	if err != nil {
 		return err
 	}
 	n := &node{
 		listen: d.listen, redis: client, postgres: d.Postgres, keyring: ring, adminKey: adminKey, log: d.log, bound: 1 << 30, drain: 10 * time.Second,
-		rehearsal: true,
+		rehearsal: true, mail: mail,
 	}
 	defer n.stop()
 	if err := n.start(ctx); err != nil {
@@ -182,6 +190,9 @@ func (d *development) startRedis(ctx context.Context) error {
 }
 
 func (d *development) stop() {
+	if d.mail != nil {
+		d.mail.Stop()
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	if d.redis != nil {
@@ -288,6 +299,10 @@ func reachable(a net.Addr) string {
 
 func (d *development) welcome(ready map[string]string, code string) {
 	kept := d.data
+	mail := d.SMTPURL
+	if d.mail != nil {
+		mail = filepath.Join(d.data, mailDir) + " (kept as files, sent to nobody)"
+	}
 	if d.mini != nil {
 		kept += " (Redis: embedded, reloaded from Postgres)"
 	}
@@ -297,6 +312,7 @@ func (d *development) welcome(ready map[string]string, code string) {
   private   %[2]s   (metrics, health, admin API)
   admin key %[3]s
   data      %[4]s
+  e-mail    %[6]s
 
 Redeem a code, ask for the same again, and see what is left of it:
 
@@ -306,7 +322,7 @@ Redeem a code, ask for the same again, and see what is left of it:
 
   curl -s %[2]s/admin/v1/launches/demo/stats -H 'Authorization: Bearer %[3]s'
 
-Ctrl-C stops everything; the next start finds it again.`, ready["public"], ready["private"], ready["admin_key"], kept, code)
+Ctrl-C stops everything; the next start finds it again.`, ready["public"], ready["private"], ready["admin_key"], kept, code, mail)
 }
 
 func say(format string, a ...any) { fmt.Printf(format+"\n", a...) }

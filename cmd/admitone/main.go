@@ -33,6 +33,7 @@ type commands struct {
 	Heal      healCommand      `cmd:"" help:"Write launches anew in Redis from Postgres where Redis has lost something."`
 	Key       keyCommand       `cmd:"" help:"Make, list and revoke API keys."`
 	Webhook   webhookCommand   `cmd:"" help:"Send a launch's events to URLs of yours."`
+	Mail      mailCommand      `cmd:"" help:"Show, resend and preview what is written to people."`
 	Anomalies anomaliesCommand `cmd:"" help:"List what was unusual in a launch."`
 	Storm     stormCommand     `cmd:"" help:"Send a gateway of your own as many requests as a launch day would."`
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,6 +40,7 @@ type node struct {
 	bound     uint64 // bytes of journal that Postgres may lack
 	drain     time.Duration
 	rehearsal bool // clocks may be set ahead
+	mail      jobs.SMTP
 
 	ledger    *ledger.Ledger
 	store     *lua.Store
@@ -84,12 +86,14 @@ func (n *node) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	n.unsafe = func(ctx context.Context) []string { return append(unsafeSettings(ctx, n.redis), n.unable(ctx)...) }
+	n.unsafe = func(ctx context.Context) []string {
+		return slices.Concat(unsafeSettings(ctx, n.redis), n.unable(ctx), n.unsent(ctx))
+	}
 	for _, w := range n.unsafe(ctx) {
 		n.log.Warn("Redis: " + w)
 	}
 	if n.jobs, err = jobs.New(ctx, jobs.Options{
-		Pool: n.ledger.Pool(), Store: n.store, Ledger: n.ledger, Keyring: n.keyring, Logger: n.log, WebhookAllow: allow, Registry: registry,
+		Pool: n.ledger.Pool(), Store: n.store, Ledger: n.ledger, Keyring: n.keyring, Logger: n.log, WebhookAllow: allow, SMTP: n.mail, Registry: registry,
 	}); err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 type serveCommand struct {
 	listen
 	secretFlags
+	mailFlags
 	Redis         string        `required:"" help:"redis://host:6379/0, redis+sentinel://host:26379/name or redis+cluster://host:6379,host:6379." placeholder:"URL"`
 	Postgres      string        `required:"" help:"postgres://user:password@host:5432/database." placeholder:"URL"`
 	JournalBytes  uint64        `default:"1073741824" help:"Journal that Postgres may lack before new work is refused."`
@@ -32,6 +33,10 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	mail, err := c.smtp()
+	if err != nil {
+		return err
+	}
 	client, err := redisClient(c.Redis)
 	if err != nil {
 		return err
@@ -41,7 +46,7 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	}
 	n := &node{
 		listen: c.listen, redis: client, postgres: c.Postgres, keyring: ring, adminKey: adminKey, log: log, bound: c.JournalBytes, drain: c.Drain,
-		rehearsal: c.Rehearsal,
+		rehearsal: c.Rehearsal, mail: mail,
 	}
 	return n.serve(ctx)
 }

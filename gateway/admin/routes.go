@@ -78,6 +78,12 @@ var apiRoutes = []struct {
 	{"POST /admin/v1/launches/{launch}/webhooks/{id}/replay", gateway.ScopeAdmin, false, (*server).replayWebhook},
 	{"GET /admin/v1/launches/{launch}/webhooks/{id}/deliveries", gateway.ScopeRead, false, (*server).listDeliveries},
 
+	{"GET /admin/v1/launches/{launch}/mails", gateway.ScopeRead, false, (*server).listMails},
+	{"GET /admin/v1/launches/{launch}/mails/{id}", gateway.ScopeRead, false, (*server).getMail},
+	{"POST /admin/v1/launches/{launch}/mails/{id}/replay", gateway.ScopeAdmin, false, (*server).replayMail},
+	{"POST /admin/v1/launches/{launch}/mails/replay", gateway.ScopeAdmin, false, (*server).replayMails},
+	{"POST /admin/v1/launches/{launch}/mails/preview", gateway.ScopeRead, false, (*server).previewMail},
+
 	{"POST /admin/v1/keys", gateway.ScopeAdmin, false, (*server).createKey},
 	{"GET /admin/v1/keys", gateway.ScopeAdmin, false, (*server).listKeys},
 	{"DELETE /admin/v1/keys/{id}", gateway.ScopeAdmin, false, (*server).revokeKey},

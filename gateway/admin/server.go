@@ -54,6 +54,8 @@ type Ledger interface {
 	Webhook(ctx context.Context, launch string, id gateway.ID) (gateway.WebhookEndpoint, error)
 	DeleteWebhook(ctx context.Context, launch string, id gateway.ID) error
 	Deliveries(ctx context.Context, launch string, endpoint gateway.ID, state string, p gateway.Page) (ledger.List[gateway.WebhookDelivery], error)
+	Mails(ctx context.Context, launch string, f gateway.MailFilter, p gateway.Page) (ledger.List[gateway.MailRow], error)
+	Mail(ctx context.Context, launch string, id gateway.ID) (gateway.MailRow, error)
 	BeginOnce(ctx context.Context, scope, key string, request [sha256.Size]byte) (*ledger.Answered, error)
 	FinishOnce(ctx context.Context, scope, key string, a ledger.Answered) error
 }
@@ -71,6 +73,7 @@ type Queue interface {
 	PutWebhook(ctx context.Context, launch string, e gateway.WebhookEndpoint) error
 	RotateWebhook(ctx context.Context, launch string, id gateway.ID, overlap time.Duration) (secret string, err error)
 	ReplayWebhook(ctx context.Context, launch string, endpoint gateway.ID, r gateway.WebhookReplay) (int, error)
+	ReplayMails(ctx context.Context, launch string, r gateway.MailReplay) (int, error)
 }
 
 // Verifier compares the two stores.
