@@ -4,5 +4,5 @@
 //
 // client.go sends a request and reads its answer, retry.go says what may be
 // sent again, error.go reads problem documents. public.go are the public calls;
-// launches.go, campaigns.go, codes.go, reports.go and keys.go the private ones.
+// launches.go, campaigns.go, codes.go, reports.go, mails.go and keys.go the private ones.
 package client

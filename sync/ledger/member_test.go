@@ -88,6 +88,17 @@ func TestErase(t *testing.T) {
 	if err := pgx.BeginFunc(t.Context(), h.pool, func(tx pgx.Tx) error { return h.TellWebhooks(t.Context(), tx, "l", []Told{{WebhookMessage: message}}) }); err != nil {
 		t.Fatal(err)
 	}
+	for _, who := range []string{"ann", "bob"} {
+		if err := pgx.BeginFunc(t.Context(), h.pool, func(tx pgx.Tx) error {
+			m := NewMail{ID: gateway.NewID(time.Now()), Status: gateway.MailQueued, Mail: gateway.Mail{
+				Launch: "l", Kind: gateway.MailOffer, Key: who, Who: "key-" + who, To: who + "@plain.example", Data: gateway.MailData{Link: "https://x.example/" + who + "-plain"},
+			}}
+			_, err := h.QueueMails(t.Context(), tx, []NewMail{m})
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	gone := changed("key-ann", gateway.MemberErased, "", nil)
 	gone.By = gateway.Actor{Name: "op"}
 	h.apply(line(redeemed("B", "ann", gateway.Committed)), h.record(gone), line(redeemed("B", "bob", gateway.Committed)))
@@ -98,6 +109,9 @@ func TestErase(t *testing.T) {
 		}
 		if strings.Contains(text, "ann-plain") || strings.Contains(text, "ann@plain") {
 			t.Errorf("%s still names who was erased: %s", table, text)
+		}
+		if table == "mails" && (!strings.Contains(text, "bob@plain") || !strings.Contains(text, "suppressed")) {
+			t.Errorf("the e-mails are %s", text)
 		}
 		if table == "journal" && (strings.Count(text, "bob-plain") != 2 || strings.Count(text, "redeemed") != 4 || strings.Count(text, "opened") != 4) {
 			t.Errorf("the journal lost more than that: %s", text)
