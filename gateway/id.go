@@ -72,17 +72,22 @@ func (id *ID) UnmarshalText(b []byte) (err error) {
 // script arguments and journal lines.
 func (id ID) Short() string { return base64.RawURLEncoding.EncodeToString(id[:]) }
 
+// AppendShort appends the 22-character form.
+func (id ID) AppendShort(b []byte) []byte { return base64.RawURLEncoding.AppendEncode(b, id[:]) }
+
 // ParseShort reads the 22-character form.
 func ParseShort(s string) (ID, error) {
 	var id ID
 	if len(s) != 22 {
 		return ID{}, errNotShort
 	}
-	if _, err := base64.RawURLEncoding.Strict().Decode(id[:], []byte(s)); err != nil {
+	if _, err := shortEncoding.Decode(id[:], []byte(s)); err != nil {
 		return ID{}, errNotShort
 	}
 	return id, nil
 }
+
+var shortEncoding = base64.RawURLEncoding.Strict()
 
 var errNotShort = errors.New("not an id of 22 base64url characters")
 

@@ -17,7 +17,7 @@ var attemptsScript = declare("attempts", contract{
 	args:     "epoch seen bound",
 	eachArgs: "verb code subject address",
 	replies: []string{
-		"decided seq version persisted now",
+		"decided seq version persisted now each",
 		"breach what",
 		"each refused reason address_ms subject_ms",
 	},
@@ -76,13 +76,23 @@ type guess struct {
 	address netip.Prefix
 }
 
+// suspect reports whether a code has to be looked at as a guess before it is
+// decided on: it cannot exist, or its subject may have guessed a moment ago.
+// What a script would answer first, or hide, is left to it.
+func (s *Store) suspect(l *launch, code gateway.Code) bool {
+	if l.guessers.late.Load() > 0 {
+		return true
+	}
+	snapshot := l.snapshot.Load()
+	return snapshot.Open && snapshot.Policy.Refusals != gateway.RefusalsOpaque && snapshot.Impossible(s.keyring, code)
+}
+
 // guessed answers a guess of a code that cannot exist; nil says that the code
 // is to be decided on.
 func (s *Store) guessed(l *launch, g guess) error {
 	snapshot := l.snapshot.Load()
-	// What a script would answer first, or hide, is left to it.
 	if !snapshot.Open || snapshot.Policy.Refusals == gateway.RefusalsOpaque || !snapshot.Impossible(s.keyring, g.code) {
-		if l.guessers.late.Load() > 0 && l.guessers.of(guesser{subject: g.subject}).late {
+		if l.guessers.of(guesser{subject: g.subject}).late {
 			return s.settleGuesses(l) // counted before a real code is looked at
 		}
 		return nil
@@ -114,6 +124,7 @@ func (s *Store) guessed(l *launch, g guess) error {
 	case byAddress == guesser{} && l.guessers.meet(bySubject):
 		// A back end that names no address is trusted; its user's first wrong
 		// code here is answered at once and counted soon.
+		g.code = gateway.Code(strings.Clone(string(g.code))) // it outlives the request
 		c := &guessCall{guess: g, by: bySubject}
 		if !l.attempts.add(c) {
 			l.guessers.counted(bySubject)
@@ -182,12 +193,12 @@ func (s *Store) runAttempts(l *launch, batch []*guessCall) {
 		args = append(args, c.verb+"\t"+string(c.code)+"\t"+c.subject+"\t"+address)
 		items++
 	}
-	r, _, err := s.sendBatch(l, attemptsScript, epoch, []string{l.meta, l.journal, l.attempts0, l.attempts1}, args, items)
+	answers, _, err := s.sendBatch(l, attemptsScript, epoch, []string{l.meta, l.journal, l.attempts0, l.attempts1}, args, items)
 	items = 0
 	for _, c := range batch {
 		c.err = err
 		if err == nil && !c.empty {
-			c.err = s.readGuess(l, c, r.word(batchHead+items), version, began)
+			c.err = s.readGuess(l, c, answers[items], version, began)
 			items++
 		}
 		if c.by != (guesser{}) {

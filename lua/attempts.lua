@@ -6,7 +6,7 @@
 -- KEYS meta journal attempts0 attempts1
 -- ARGV epoch seen bound
 -- ARGV each verb code subject address
--- REPLY decided seq version persisted now
+-- REPLY decided seq version persisted now each
 -- REPLY breach what
 -- REPLY each refused reason address_ms subject_ms
 local meta, journal, attempts0, attempts1 = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -75,4 +75,4 @@ if #events > 0 then
   append(history, journal, events)
   save_turns(attempts)
 end
-return answer('decided', int(history.seq), int(history.version), int(history.persisted), int(now), unpack(replies))
+return answer('decided', int(history.seq), int(history.version), int(history.persisted), int(now), table.concat(replies, '\n'))

@@ -33,12 +33,18 @@ func newKeys(launch string) *keys {
 }
 
 // code is the bucket of a code, by FNV-1a of its canonical text.
-func (k *keys) code(c gateway.Code) string {
+func (k *keys) code(c gateway.Code) string { return k.codePrefix + hex16(codeBucket(c)) }
+
+func (k *keys) appendCode(b []byte, c gateway.Code) []byte {
+	return appendHex16(append(b, k.codePrefix...), codeBucket(c))
+}
+
+func codeBucket(c gateway.Code) uint16 {
 	h := uint32(2166136261)
 	for i := range len(c) {
 		h = (h ^ uint32(c[i])) * 16777619
 	}
-	return k.codePrefix + hex16(uint16(h^h>>16))
+	return uint16(h ^ h>>16)
 }
 
 // subject is the bucket of a subject key.
@@ -54,7 +60,7 @@ func (k *keys) located(id gateway.ID) string {
 
 // locate writes the subject's bucket into the last two bytes of a redemption's
 // id, so that the id alone finds the record.
-func locate(id gateway.ID, subjectKey string) gateway.ID {
+func locate[T string | []byte](id gateway.ID, subjectKey T) gateway.ID {
 	b := subjectBucket(subjectKey)
 	id[14], id[15] = byte(b>>8), byte(b)
 	return id
@@ -62,7 +68,7 @@ func locate(id gateway.ID, subjectKey string) gateway.ID {
 
 // subjectBucket takes 16 bits of a subject key, which is a base64url HMAC and
 // so already evenly spread.
-func subjectBucket(key string) uint16 {
+func subjectBucket[T string | []byte](key T) uint16 {
 	var b [3]byte
 	if len(key) < 4 {
 		return 0
@@ -74,6 +80,11 @@ func subjectBucket(key string) uint16 {
 }
 
 func hex16(n uint16) string {
+	var b [4]byte
+	return string(appendHex16(b[:0], n))
+}
+
+func appendHex16(b []byte, n uint16) []byte {
 	const digits = "0123456789abcdef"
-	return string([]byte{digits[n>>12], digits[n>>8&15], digits[n>>4&15], digits[n&15]})
+	return append(b, digits[n>>12], digits[n>>8&15], digits[n>>4&15], digits[n&15])
 }

@@ -84,6 +84,7 @@ func (s *Store) begin(name string) *launch {
 	if l != nil {
 		return l
 	}
+	name = strings.Clone(name) // the caller's may be a view of a request
 	l = &launch{keys: newKeys(name), name: name}
 	o := s.options
 	l.redeem = group[redeemCall]{run: func(b []*redeemCall) { s.runRedeem(l, b) }, most: o.Batch, flights: o.Flights, bound: o.Queue}
@@ -104,7 +105,7 @@ func (s *Store) forget(name string) {
 	if len(s.unknown) >= unknownMax {
 		clear(s.unknown)
 	}
-	s.unknown[name] = time.Now().Add(unknownFor)
+	s.unknown[strings.Clone(name)] = time.Now().Add(unknownFor)
 }
 
 // read is the launch as Redis holds it now.

@@ -77,7 +77,7 @@ func TestLine(t *testing.T) {
 	if _, err := s.CreateLaunch(t.Context(), p, by); err != nil {
 		t.Fatal(err)
 	}
-	campaign, err := s.CreateCampaign(t.Context(), "l", gateway.Campaign{Name: "w", Kind: gateway.KindInvite, Type: gateway.TypeWaitlist, MaxUses: 1, Format: "{random:10}"}, by)
+	campaign, err := s.CreateCampaign(t.Context(), "l", gateway.Campaign{Name: "w", Kind: gateway.KindInvite, Type: gateway.TypeWaitlist, MaxUses: 1, Format: "{random:10}", Vanity: true}, by)
 	if err != nil {
 		t.Fatal(err)
 	}

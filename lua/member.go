@@ -167,6 +167,9 @@ func readRounds(s string) gateway.Rounds {
 	if s == "u" {
 		return gateway.Unlimited
 	}
+	if s == "" {
+		return 0 // without the error that ParseInt would make
+	}
 	n, _ := strconv.ParseInt(s, 10, 64)
 	return gateway.Rounds(n)
 }

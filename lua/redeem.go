@@ -2,7 +2,6 @@ package lua
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"strconv"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"admitone/gateway"
+	"admitone/gateway/keyring"
 )
 
 var redeemScript = declare("redeem", contract{
@@ -18,7 +18,7 @@ var redeemScript = declare("redeem", contract{
 	args:     "epoch seen bound purpose",
 	eachArgs: "id mode code subject address email entry proof sealed",
 	replies: []string{
-		"decided seq version persisted now",
+		"decided seq version persisted now each",
 		"breach what",
 		"each admitted status campaign expires founding allotment referred display",
 		"each again id status campaign expires proven founding allotment referred display",
@@ -36,6 +36,11 @@ type redeemCall struct {
 	answer              gateway.Redemption
 	err                 error
 	done                chan struct{} // cap 1
+
+	packed      []byte // item and keys, one behind the other, until a batch gives them their strings
+	ends        [4]int // of each in packed
+	subjectAt   int    // where the subject's key begins in the item
+	plain, name []byte // scratch
 }
 
 var redeemCalls = sync.Pool{New: func() any { return &redeemCall{done: make(chan struct{}, 1)} }}
@@ -49,68 +54,95 @@ func (s *Store) Redeem(ctx context.Context, name string, r *gateway.Redeem) (gat
 	if err != nil {
 		return gateway.Redemption{}, err
 	}
-	subject := s.keyring.Subject(name, r.Subject)
-	if err := s.guessed(l, guess{verb: "redeem", code: r.Code, subject: subject, address: r.Address}); err != nil {
-		return gateway.Redemption{}, err
+	if s.suspect(l, r.Code) {
+		if err := s.guessed(l, guess{verb: "redeem", code: r.Code, subject: s.keyring.Subject(name, r.Subject), address: r.Address}); err != nil {
+			return gateway.Redemption{}, err
+		}
 	}
 	c := redeemCalls.Get().(*redeemCall)
 	defer redeemCalls.Put(c)
-	c.id = locate(gateway.NewID(time.Now().Add(l.snapshot.Load().Ahead)), subject)
-	c.codeKey, c.subjectKey = l.code(r.Code), l.subject(subject)
-	if err := s.writeItem(c, l.keys, name, r, subject); err != nil {
-		return gateway.Redemption{}, err
-	}
+	s.pack(c, l, r)
 	if l.witness.full(s.persistedIn(l)) || !l.redeem.add(c) {
 		return gateway.Redemption{}, s.turnedAway("redeem")
 	}
 	<-c.done
 	answer, err := c.answer, c.err
-	answer.Code, answer.Subject, answer.SubjectKey = r.Code, r.Subject, subject
+	answer.Code, answer.Subject, answer.SubjectKey = r.Code, r.Subject, c.item[c.subjectAt:c.subjectAt+keyring.NameSize]
 	if err == nil {
 		answer.Display = l.snapshot.Load().Display(answer.Campaign, r.Code, answer.Display)
 	}
 	return answer, err
 }
 
-// writeItem packs a redemption into one script argument. Nothing in it can
-// hold a TAB: codes, keys and ids have alphabets of their own, and what people
-// typed travels sealed.
-func (s *Store) writeItem(c *redeemCall, keys *keys, launch string, r *gateway.Redeem, subject string) error {
-	person, err := json.Marshal(gateway.Person{Subject: r.Subject, Email: r.Email, Name: r.Name, Source: r.Source, Country: r.Country})
-	if err != nil {
-		return err
+// pack writes a redemption as one script argument, and the keys of its buckets
+// behind it. Nothing in the item can hold a TAB: codes, keys and ids have
+// alphabets of their own, and what people typed travels sealed.
+func (s *Store) pack(c *redeemCall, l *launch, r *gateway.Redeem) {
+	c.name = s.keyring.AppendSubject(c.name[:0], l.name, r.Subject)
+	subject := c.name
+	c.id = locate(gateway.NewID(time.Now().Add(l.snapshot.Load().Ahead)), subject)
+	b := append(c.id.AppendShort(c.packed[:0]), '\t')
+	if r.Mode == gateway.Hold {
+		b = append(b, "hold"...)
+	} else {
+		b = append(b, "commit"...)
 	}
-	email, entry := "", ""
+	if r.Solved {
+		b = append(b, '+')
+	}
+	b = append(append(append(b, '\t'), r.Code...), '\t')
+	c.subjectAt = len(b)
+	b = append(append(b, subject...), '\t')
+	if r.Address.IsValid() {
+		b = s.keyring.AppendAddress(b, l.name, r.Address)
+	}
+	b = append(b, '\t')
+	var entry []byte // of the waitlist: the subject's where the subject is the address
 	switch r.Email {
 	case "":
 	case r.Subject:
 		entry = subject
 	default:
-		email = s.keyring.Subject(launch, r.Email)
-		entry = email
+		c.name = s.keyring.AppendSubject(c.name, l.name, r.Email)
+		subject, entry = c.name[:len(subject)], c.name[len(subject):]
+		b = append(b, entry...)
 	}
-	c.entryKey = keys.entry(entry)
-	proof := ""
+	b = append(append(append(b, '\t'), entry...), '\t')
 	if r.Proof != "" {
-		proof = s.keyring.Subject(launch, "proof\x00"+r.Proof)[:8]
+		b = append(b, s.keyring.Subject(l.name, "proof\x00"+r.Proof)[:8]...)
 	}
-	address := ""
-	if r.Address.IsValid() {
-		address = s.keyring.Address(launch, r.Address)
+	b = append(b, '\t')
+	person := gateway.Person{Subject: r.Subject, Email: r.Email, Name: r.Name, Source: r.Source, Country: r.Country}
+	c.plain = person.Append(c.plain[:0])
+	b = s.keyring.Seal(b, l.name, c.plain)
+	c.ends[0] = len(b)
+	b = l.appendCode(b, r.Code)
+	c.ends[1] = len(b)
+	b = appendHex16(append(b, l.subjectPrefix...), subjectBucket(subject))
+	c.ends[2] = len(b)
+	b = appendHex16(append(b, l.entryPrefix...), subjectBucket(entry))
+	c.ends[3] = len(b)
+	c.packed = b
+}
+
+// unpack gives a batch's items and keys their strings: one copy for all, which
+// the witness keeps and lets go as one.
+func unpack(batch []*redeemCall) {
+	size := 0
+	for _, c := range batch {
+		size += len(c.packed)
 	}
-	mode := "commit"
-	if r.Mode == gateway.Hold {
-		mode = "hold"
+	var all strings.Builder
+	all.Grow(size)
+	for _, c := range batch {
+		all.Write(c.packed)
 	}
-	if r.Solved {
-		mode += "+"
+	rest := all.String()
+	for _, c := range batch {
+		own := rest[:len(c.packed)]
+		rest = rest[len(c.packed):]
+		c.item, c.codeKey, c.subjectKey, c.entryKey = own[:c.ends[0]], own[c.ends[0]:c.ends[1]], own[c.ends[1]:c.ends[2]], own[c.ends[2]:]
 	}
-	b := make([]byte, 0, 256)
-	for _, word := range [...]string{c.id.Short(), mode, string(r.Code), subject, address, email, entry, proof} {
-		b = append(append(b, word...), '\t')
-	}
-	c.item = string(s.keyring.Seal(b, launch, person))
-	return nil
 }
 
 // runRedeem sends a batch and hands every item its answer.
@@ -118,22 +150,23 @@ func (s *Store) runRedeem(l *launch, batch []*redeemCall) {
 	s.metrics.batch.WithLabelValues("redeem").Observe(float64(len(batch)))
 	l.flights.RLock()
 	defer l.flights.RUnlock()
+	unpack(batch)
 	keys := redeemKeys(l, len(batch))
 	args := make([]any, 0, 4+len(batch))
 	epoch := l.epoch.Load()
 	args = append(args, epoch, l.seen.Load(), s.options.JournalBytes, "decide")
 	for _, c := range batch {
 		keys = append(keys, c.codeKey, c.subjectKey, c.entryKey)
-		args = append(args, c.item)
+		args = append(args, &c.item)
 	}
-	r, position, err := s.sendBatch(l, redeemScript, epoch, keys, args, len(batch))
+	answers, position, err := s.sendBatch(l, redeemScript, epoch, keys, args, len(batch))
 	made := make([]testimony, 0, len(batch))
 	for i, c := range batch {
 		if err != nil {
 			c.answer, c.err = gateway.Redemption{}, err
 			continue
 		}
-		c.answer, c.err = s.readRedemption(l, c.id, r.word(batchHead+i))
+		c.answer, c.err = s.readRedemption(l, c.id, answers[i])
 		c.answer.Epoch, c.answer.Position = epoch, position
 		if c.err == nil && (c.answer.Status == gateway.Held || c.answer.Status == gateway.Committed) {
 			made = append(made, c.testimony())
@@ -163,16 +196,13 @@ func redeemKeys(l *launch, items int) []string {
 	return append(make([]string, 0, 11+3*items), l.meta, l.journal, l.campaigns, l.holds, l.members, l.attempts0, l.attempts1, l.dedup0, l.dedup1, l.queue, l.offers)
 }
 
-// batchHead is how many words of a batch's reply stand before its items.
-const batchHead = 5
-
 // batchTimeout bounds one script call of a batch, all of Redis' delays
 // included.
 const batchTimeout = 5 * time.Second
 
-// sendBatch sends a hot verb's script for n items. Its reply holds an answer
-// for each of them.
-func (s *Store) sendBatch(l *launch, sc *script, epoch uint64, keys []string, args []any, n int) (reply, uint64, error) {
+// sendBatch sends a hot verb's script for n items. It returns the answer of
+// each of them, and the position.
+func (s *Store) sendBatch(l *launch, sc *script, epoch uint64, keys []string, args []any, n int) ([]string, uint64, error) {
 	if epoch == 0 {
 		return nil, 0, notAdmitted()
 	}
@@ -180,6 +210,7 @@ func (s *Store) sendBatch(l *launch, sc *script, epoch uint64, keys []string, ar
 	defer cancel()
 	began := s.mono()
 	r, err := s.send(ctx, sc, s.introduce(l), keys, args)
+	answers := r.items()
 	switch {
 	case errors.Is(err, errStranger):
 		return nil, 0, s.breached(l, epoch, "identity")
@@ -187,8 +218,8 @@ func (s *Store) sendBatch(l *launch, sc *script, epoch uint64, keys []string, ar
 		return nil, 0, err
 	case r.word(0) == "breach":
 		return nil, 0, s.breached(l, epoch, r.word(1))
-	case len(r) != batchHead+n:
-		s.log.Error("a script's reply has the wrong length", "script", sc.name, "words", len(r), "items", n)
+	case len(answers) != n:
+		s.log.Error("a script's reply has the wrong length", "script", sc.name, "answers", len(answers), "items", n)
 		return nil, 0, gateway.Refuse(gateway.Internal)
 	}
 	position := s.note(l, r, 1)
@@ -196,7 +227,7 @@ func (s *Store) sendBatch(l *launch, sc *script, epoch uint64, keys []string, ar
 		l.vouch(began)
 	}
 	s.persisted.Advance(l.name, epoch, r.number(3))
-	return r, position, nil
+	return answers, position, nil
 }
 
 // readRedemption reads one item's answer.
@@ -246,6 +277,9 @@ func campaignNumber(s string) uint32 {
 
 // millis reads Unix milliseconds; "" is the zero time.
 func millis(s string) time.Time {
+	if s == "" {
+		return time.Time{} // without the error that ParseInt would make
+	}
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n == 0 {
 		return time.Time{}
@@ -260,9 +294,5 @@ func retry(s string) time.Duration {
 
 // sealPerson is what the journal carries of a person.
 func (s *Store) sealPerson(launch string, p gateway.Person) []byte {
-	plain, err := json.Marshal(p)
-	if err != nil {
-		panic(err) // a struct of strings always marshals
-	}
-	return s.keyring.Seal(nil, launch, plain)
+	return s.keyring.Seal(nil, launch, p.Append(nil))
 }

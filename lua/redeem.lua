@@ -6,7 +6,7 @@
 -- KEYS each code_bucket subject_bucket entry_bucket
 -- ARGV epoch seen bound purpose
 -- ARGV each id mode code subject address email entry proof sealed
--- REPLY decided seq version persisted now
+-- REPLY decided seq version persisted now each
 -- REPLY breach what
 -- REPLY each admitted status campaign expires founding allotment referred display
 -- REPLY each again id status campaign expires proven founding allotment referred display
@@ -443,4 +443,4 @@ if #events > 0 then
     save_turns(dedup)
   end
 end
-return answer('decided', int(history.seq), int(history.version), int(history.persisted), int(now), unpack(replies))
+return answer('decided', int(history.seq), int(history.version), int(history.persisted), int(now), table.concat(replies, '\n'))

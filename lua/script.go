@@ -142,8 +142,8 @@ func (s *script) tell(ctx context.Context, r redis.UniversalClient, introduce in
 func (s *script) send(ctx context.Context, r processor, verb, script string, keys []string, args []any) (reply, error) {
 	line := make([]any, 0, 3+len(keys)+len(args))
 	line = append(line, verb, script, len(keys))
-	for _, k := range keys {
-		line = append(line, k)
+	for i := range keys {
+		line = append(line, &keys[i]) // a string itself would be copied into the interface
 	}
 	line = append(line, args...)
 	cmd := once{redis.NewCmd(ctx, line...)}
@@ -165,6 +165,16 @@ func (r reply) word(i int) string {
 	}
 	s, _ := r[i].(string)
 	return s
+}
+
+// items are the answers of a batch, one string for all in the reply: each is a
+// line of words.
+func (r reply) items() []string {
+	const head = 5 // decided seq version persisted now
+	if all := r.word(head); all != "" {
+		return strings.Split(all, "\n")
+	}
+	return nil
 }
 
 func (r reply) number(i int) uint64 {

@@ -15,7 +15,7 @@ var validateScript = declare("validate", contract{
 	args:     "epoch seen bound",
 	eachArgs: "code address",
 	replies: []string{
-		"decided seq version persisted now",
+		"decided seq version persisted now each",
 		"breach what",
 		"each valid campaign remaining expires display",
 		"each refused reason retry_ms",
@@ -41,8 +41,10 @@ func (s *Store) Validate(ctx context.Context, name string, v gateway.Validate) (
 	if err != nil {
 		return gateway.Validation{}, err
 	}
-	if err := s.guessed(l, guess{verb: "validate", code: v.Code, address: v.Address}); err != nil {
-		return gateway.Validation{}, err
+	if s.suspect(l, v.Code) {
+		if err := s.guessed(l, guess{verb: "validate", code: v.Code, address: v.Address}); err != nil {
+			return gateway.Validation{}, err
+		}
 	}
 	c := validateCalls.Get().(*validateCall)
 	defer validateCalls.Put(c)
@@ -70,11 +72,11 @@ func (s *Store) runValidate(l *launch, batch []*validateCall) {
 	for _, c := range batch {
 		keys, args = append(keys, c.codeKey), append(args, c.item)
 	}
-	r, _, err := s.sendBatch(l, validateScript, epoch, keys, args, len(batch))
+	answers, _, err := s.sendBatch(l, validateScript, epoch, keys, args, len(batch))
 	for i, c := range batch {
 		c.answer, c.err = gateway.Validation{}, err
 		if err == nil {
-			c.answer, c.err = s.readValidation(l, r.word(batchHead+i))
+			c.answer, c.err = s.readValidation(l, answers[i])
 		}
 		c.done <- struct{}{}
 	}

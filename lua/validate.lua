@@ -6,7 +6,7 @@
 -- KEYS each code_bucket
 -- ARGV epoch seen bound
 -- ARGV each code address
--- REPLY decided seq version persisted now
+-- REPLY decided seq version persisted now each
 -- REPLY breach what
 -- REPLY each valid campaign remaining expires display
 -- REPLY each refused reason retry_ms
@@ -85,4 +85,4 @@ if #events > 0 then
   append(history, journal, events)
   save_turns(attempts)
 end
-return answer('decided', int(history.seq), int(history.version), int(history.persisted), int(now), unpack(replies))
+return answer('decided', int(history.seq), int(history.version), int(history.persisted), int(now), table.concat(replies, '\n'))

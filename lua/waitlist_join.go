@@ -17,7 +17,7 @@ var waitlistJoin = declare("waitlist_join", contract{
 	args:     "epoch seen bound purpose",
 	eachArgs: "key address proof referrer source points sealed",
 	replies: []string{
-		"decided seq version persisted now",
+		"decided seq version persisted now each",
 		"breach what",
 		"each joined priority referred position total",
 		"each known status priority proven position total",
@@ -92,14 +92,14 @@ func (s *Store) runJoin(l *launch, batch []*joinCall) {
 	for _, c := range batch {
 		keys, args = append(keys, c.entryKey, c.referrerKey), append(args, c.item)
 	}
-	r, position, err := s.sendBatch(l, waitlistJoin, epoch, keys, args, len(batch))
+	answers, position, err := s.sendBatch(l, waitlistJoin, epoch, keys, args, len(batch))
 	made := make([]testimony, 0, len(batch))
 	for i, c := range batch {
 		if err != nil {
 			c.answer, c.err = gateway.Joined{}, err
 			continue
 		}
-		c.answer, c.err = s.readJoined(l, r.word(batchHead+i))
+		c.answer, c.err = s.readJoined(l, answers[i])
 		c.answer.Epoch, c.answer.Position = epoch, position
 		if c.err == nil {
 			made = append(made, testimony{position: position, item: c.item, codeKey: c.entryKey, subjectKey: c.referrerKey, join: true})
@@ -139,11 +139,12 @@ func (s *Store) rejoin(ctx context.Context, l *launch, epoch uint64, list []test
 	if err != nil {
 		return err
 	}
-	if r.word(0) == "breach" || len(r) != batchHead+len(list) {
+	answers := r.items()
+	if r.word(0) == "breach" || len(answers) != len(list) {
 		return notAdmitted()
 	}
 	for i, t := range list {
-		if _, err := s.readJoined(l, r.word(batchHead+i)); err != nil {
+		if _, err := s.readJoined(l, answers[i]); err != nil {
 			s.metrics.unkept.Inc()
 			s.log.Error("an answered join could not be kept", "launch", l.name, "error", err)
 			continue

@@ -6,7 +6,7 @@
 -- KEYS each entry_bucket referrer_bucket
 -- ARGV epoch seen bound purpose
 -- ARGV each key address proof referrer source points sealed
--- REPLY decided seq version persisted now
+-- REPLY decided seq version persisted now each
 -- REPLY breach what
 -- REPLY each joined priority referred position total
 -- REPLY each known status priority proven position total
@@ -179,4 +179,4 @@ for i, reply in ipairs(replies) do
   end
   replies[i] = table.concat(reply, '\t')
 end
-return answer('decided', int(history.seq), int(history.version), int(history.persisted), int(now), unpack(replies))
+return answer('decided', int(history.seq), int(history.version), int(history.persisted), int(now), table.concat(replies, '\n'))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"admitone/gateway"
 )
@@ -14,7 +15,8 @@ import (
 // redemptions away, never by forgetting.
 type witness struct {
 	mu   sync.Mutex
-	list []testimony // in the order of positions, about
+	list []testimony  // in the order of positions, about
+	size atomic.Int64 // of the list: so that requests ask without the lock
 }
 
 // testimony is one answer: a redemption, or with settle set a settlement.
@@ -35,11 +37,11 @@ const witnessMost = 1_000_000
 // full reports whether no more can be kept. What Postgres holds by now is let
 // go first.
 func (w *witness) full(persisted func(position uint64) bool) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.list) < witnessMost {
+	if w.size.Load() < witnessMost {
 		return false
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.letGo(persisted)
 	return len(w.list) >= witnessMost
 }
@@ -53,6 +55,7 @@ func (w *witness) keep(persisted func(position uint64) bool, list ...testimony) 
 		w.letGo(persisted)
 	}
 	w.list = append(w.list, list...)
+	w.size.Store(int64(len(w.list)))
 }
 
 func (w *witness) letGo(persisted func(position uint64) bool) {
@@ -64,6 +67,7 @@ func (w *witness) letGo(persisted func(position uint64) bool) {
 	}
 	clear(w.list[len(kept):])
 	w.list = kept
+	w.size.Store(int64(len(kept)))
 }
 
 // behind takes out the testimonies behind a position, and lets the others go.
@@ -73,6 +77,7 @@ func (w *witness) behind(position uint64) []testimony {
 	w.letGo(func(at uint64) bool { return at <= position })
 	list := w.list
 	w.list = nil
+	w.size.Store(0)
 	return list
 }
 
@@ -81,6 +86,7 @@ func (w *witness) put(list []testimony) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.list = append(slices.Clone(list), w.list...)
+	w.size.Store(int64(len(w.list)))
 }
 
 // persistedIn tells which positions of the history served Postgres holds.
@@ -134,12 +140,13 @@ func (s *Store) reredeem(ctx context.Context, l *launch, epoch uint64, list []te
 	if err != nil {
 		return err
 	}
-	if r.word(0) == "breach" || len(r) != batchHead+len(list) {
+	answers := r.items()
+	if r.word(0) == "breach" || len(answers) != len(list) {
 		return notAdmitted()
 	}
 	position := r.number(1)
 	for i, t := range list {
-		if _, err := s.readRedemption(l, t.id, r.word(batchHead+i)); err != nil {
+		if _, err := s.readRedemption(l, t.id, answers[i]); err != nil {
 			s.metrics.unkept.Inc()
 			s.log.Error("an answered redemption could not be kept", "launch", l.name, "redemption", t.id, "error", err)
 			continue

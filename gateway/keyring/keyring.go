@@ -98,20 +98,38 @@ func (m *macs) sum(parts ...string) [sha256.Size]byte {
 	return s.out
 }
 
+// NameSize is the length of a subject's or an address's key: 96 bits in
+// base64url.
+const NameSize = 16
+
+const nameBytes = 12
+
 // Subject is the key of a subject in a launch: 16 characters of base64url, 96
 // bits.
 func (k *Keyring) Subject(launch, identity string) string {
+	var b [NameSize]byte
+	return string(k.AppendSubject(b[:0], launch, identity))
+}
+
+// AppendSubject appends the key of a subject in a launch.
+func (k *Keyring) AppendSubject(dst []byte, launch, identity string) []byte {
 	sum := k.persons.sum("subject", launch, identity)
-	return base64.RawURLEncoding.EncodeToString(sum[:12])
+	return base64.RawURLEncoding.AppendEncode(dst, sum[:nameBytes])
 }
 
 // Address is the key of an address (a prefix of one) in a launch. Prefixes that
 // hold the same addresses have the same key.
 func (k *Keyring) Address(launch string, p netip.Prefix) string {
+	var b [NameSize]byte
+	return string(k.AppendAddress(b[:0], launch, p))
+}
+
+// AppendAddress appends the key of an address in a launch.
+func (k *Keyring) AppendAddress(dst []byte, launch string, p netip.Prefix) []byte {
 	var buffer [32]byte // 16 bytes of address, one of length
 	b, _ := p.Masked().AppendBinary(buffer[:0])
 	sum := k.persons.sum("address", launch, string(b))
-	return base64.RawURLEncoding.EncodeToString(sum[:12])
+	return base64.RawURLEncoding.AppendEncode(dst, sum[:nameBytes])
 }
 
 // MintKey is the key from which a job derives its codes. The job's id may be
