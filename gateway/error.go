@@ -66,6 +66,8 @@ const (
 	RedemptionUnknown   Reason = "redemption_unknown"
 	MemberUnknown       Reason = "member_unknown"
 	RoundsExhausted     Reason = "rounds_exhausted"
+	AllotmentExhausted  Reason = "allotment_exhausted"
+	InvitesPerDay       Reason = "invites_per_day_exceeded"
 	HoldExpired         Reason = "hold_expired"
 	NotHeld             Reason = "not_held"
 	NotCommitted        Reason = "not_committed"
@@ -124,6 +126,8 @@ var sentences = map[Reason]string{
 	CodeExists:             "A code of this text exists already in the launch.",
 	RedemptionUnknown:      "There is no redemption with this id.",
 	MemberUnknown:          "Nobody of this name is a member of the launch.",
+	AllotmentExhausted:     "You have no invites left to give.",
+	InvitesPerDay:          "That is too many invites for one day. Go on tomorrow.",
 	RoundsExhausted:        "There are not enough rounds left.",
 	HoldExpired:            "This hold has expired; the code is free again. Redeem it anew.",
 	NotHeld:                "This redemption is not held any more.",

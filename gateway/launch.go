@@ -64,6 +64,15 @@ func (l *Launch) Display(campaign uint32, c Code, text string) string {
 	return l.templates[campaign-1].Display(c)
 }
 
+// Template is what a campaign's codes look like; the zero one if there is no
+// such campaign.
+func (l *Launch) Template(campaign uint32) Template {
+	if l.Campaign(campaign) == nil {
+		return Template{}
+	}
+	return l.templates[campaign-1]
+}
+
 // ValidLaunchName reports whether s can name a launch: 1 to 40 of [a-z0-9-],
 // no hyphen at either end.
 func ValidLaunchName(s string) bool {

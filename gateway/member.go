@@ -59,6 +59,10 @@ const (
 	MemberTier       MemberCause = "tier"       // tier, URL-encoded
 	MemberPrivate    MemberCause = "private"    // 1 or 0
 	MemberErased     MemberCause = "erased"
+	MemberMinted     MemberCause = "minted"   // how many
+	MemberRevoked    MemberCause = "revoked"  // code
+	MemberRefilled   MemberCause = "refilled" // by how many, on schedule
+	MemberCode       MemberCause = "code"     // the referral code
 )
 
 // Member is a member as it is now.

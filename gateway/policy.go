@@ -87,6 +87,7 @@ type CodesPolicy struct {
 	VIP      CodeDefaults  `json:"vip"`
 	Waitlist CodeDefaults  `json:"waitlist"`
 	Link     CodeDefaults  `json:"link"`
+	Referral CodeDefaults  `json:"referral"`
 }
 
 // CodeDefaults are what a campaign gets that does not say it itself.
@@ -111,8 +112,9 @@ func (p *PersonalCodes) Defaults() CodeDefaults { return CodeDefaults{p.Uses, p.
 
 // RefillPolicy says when members get more invites.
 type RefillPolicy struct {
-	To         int `json:"to"`          // open and mintable ones together, to which a member is topped up
-	OnReferral int `json:"on_referral"` // more for who brought somebody in
+	To         int      `json:"to"`          // open and mintable ones together, to which a member is topped up
+	OnReferral int      `json:"on_referral"` // more for who brought somebody in
+	Every      Duration `json:"every"`       // how often all members are topped up
 }
 
 // HoldsPolicy bounds how long a use may be set aside.
@@ -180,7 +182,7 @@ func DefaultPolicy(launch string) Policy {
 		},
 		Codes: CodesPolicy{
 			Personal: PersonalCodes{Uses: 1, Expires: 30 * day, Format: random.Format, PerDay: 50}, Bulk: random, VIP: random, Waitlist: expiring(7 * day),
-			Link: CodeDefaults{Uses: 100, Format: "{random:10}"},
+			Link: CodeDefaults{Uses: 100, Format: "{random:10}"}, Referral: CodeDefaults{Uses: 10, Format: "{random:8}"},
 		},
 		Holds: HoldsPolicy{Expires: Duration(15 * time.Minute)},
 		Limits: LimitsPolicy{

@@ -224,7 +224,7 @@ func TestPolicyRoundTrip(t *testing.T) {
 		few := func(name string) int { return rapid.IntRange(0, 1000).Draw(t, name) }
 		return PersonalCodes{
 			Uses: c.Uses, Expires: c.Expires, Format: c.Format, Allotment: Rounds(rapid.Int64Range(-1, MaxUses).Draw(t, "allotment")),
-			PerDay: few("per_day"), Refill: RefillPolicy{few("to"), few("on_referral")},
+			PerDay: few("per_day"), Refill: RefillPolicy{few("to"), few("on_referral"), duration(t, "every", Duration(time.Minute), 365*day)},
 		}
 	})
 	milestones := rapid.Custom(func(t *rapid.T) Milestones {
@@ -257,7 +257,7 @@ func TestPolicyRoundTrip(t *testing.T) {
 			},
 			Codes: CodesPolicy{
 				Personal: personal.Draw(t, "personal"), Bulk: codes.Draw(t, "bulk"), VIP: codes.Draw(t, "vip"),
-				Waitlist: codes.Draw(t, "waitlist"), Link: codes.Draw(t, "link"),
+				Waitlist: codes.Draw(t, "waitlist"), Link: codes.Draw(t, "link"), Referral: codes.Draw(t, "referral"),
 			},
 			Holds: HoldsPolicy{duration(t, "holds", Duration(time.Second), 7*day)},
 			Limits: LimitsPolicy{

@@ -24,7 +24,7 @@ func (p *Policy) Validate() error {
 	for _, c := range []struct {
 		path string
 		CodeDefaults
-	}{{"personal", p.Codes.Personal.Defaults()}, {"bulk", p.Codes.Bulk}, {"vip", p.Codes.VIP}, {"waitlist", p.Codes.Waitlist}, {"link", p.Codes.Link}} {
+	}{{"personal", p.Codes.Personal.Defaults()}, {"bulk", p.Codes.Bulk}, {"vip", p.Codes.VIP}, {"waitlist", p.Codes.Waitlist}, {"link", p.Codes.Link}, {"referral", p.Codes.Referral}} {
 		path := "codes." + c.path
 		v.that(c.Uses >= 1 && c.Uses <= MaxUses, path+".uses", "use a whole number from 1 to 1000000000")
 		v.upTo(c.Expires, path+".expires", 3650*day)
@@ -37,6 +37,8 @@ func (p *Policy) Validate() error {
 	v.rounds(p.Codes.Personal.Allotment, "codes.personal.allotment")
 	v.count(p.Codes.Personal.PerDay, "codes.personal.per_day", 1_000_000)
 	v.count(p.Codes.Personal.Refill.To, "codes.personal.refill.to", 1000)
+	every := p.Codes.Personal.Refill.Every
+	v.that(every == 0 || every.exact() && every >= Duration(time.Minute) && every <= 365*day, "codes.personal.refill.every", `use a duration from 1m to 365d or "" for none`)
 	v.count(p.Codes.Personal.Refill.OnReferral, "codes.personal.refill.on_referral", 1000)
 	v.between(p.Holds.Expires, "holds.expires", Duration(time.Second), 7*day)
 	v.rate(p.Limits.FailedAttempts.PerAddress, "limits.failed_attempts.per_address")

@@ -13,6 +13,14 @@ type Page struct {
 	After string
 }
 
+// List is a page of rows. Next is the cursor of the page behind it, "" for the
+// last.
+type List[T any] struct {
+	Data    []T    `json:"data"`
+	HasMore bool   `json:"has_more"`
+	Next    string `json:"next,omitempty"`
+}
+
 // RedemptionRow is a redemption as Postgres keeps it.
 type RedemptionRow struct {
 	ID        ID        `json:"id"`

@@ -58,6 +58,8 @@ var statuses = map[Reason]int{
 	CodeExists:          http.StatusConflict,
 	RedemptionUnknown:   http.StatusNotFound,
 	MemberUnknown:       http.StatusNotFound,
+	AllotmentExhausted:  http.StatusConflict,
+	InvitesPerDay:       http.StatusTooManyRequests,
 	RoundsExhausted:     http.StatusPaymentRequired,
 	HoldExpired:         http.StatusGone,
 	NotHeld:             http.StatusConflict,

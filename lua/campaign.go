@@ -65,6 +65,9 @@ func (s *Store) putCampaign(ctx context.Context, name string, c gateway.Campaign
 		if version == 0 && errors.Is(err, gateway.Refuse(gateway.Conflict)) {
 			continue
 		}
+		if errors.Is(err, gateway.Refuse(gateway.CampaignExists)) {
+			s.refresh(ctx, l) // made by somebody else a moment ago, it may not be known here yet
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -20,7 +20,7 @@ var codesMint = declare("codes_mint", contract{
 })
 
 var codesChange = declare("codes_change", contract{
-	keys:     "meta journal",
+	keys:     "meta journal campaigns members",
 	eachKeys: "code_bucket",
 	args:     "epoch seen change expires actor note",
 	eachArgs: "code",
@@ -158,7 +158,7 @@ func (s *Store) ChangeCodes(ctx context.Context, name string, ch gateway.ChangeC
 	if err != nil {
 		return 0, err
 	}
-	keys := []string{l.meta, l.journal}
+	keys := []string{l.meta, l.journal, l.campaigns, l.members}
 	args := []any{string(ch.Change), unixMillis(ch.ExpiresAt), url.QueryEscape(ch.By.Name), url.QueryEscape(ch.By.Note)}
 	for _, c := range ch.Codes {
 		keys, args = append(keys, l.code(c)), append(args, string(c))

@@ -33,7 +33,7 @@ func TestAgainstModel(t *testing.T) {
 		}
 		m.begin(rt)
 		rt.Repeat(map[string]func(*rapid.T){
-			"redeem": m.redeem, "settle": m.settle, "validate": m.validate, "change": m.change, "campaign": m.campaign, "mint": m.mint, "use": m.use, "member": m.member, "": m.check,
+			"redeem": m.redeem, "settle": m.settle, "validate": m.validate, "change": m.change, "campaign": m.campaign, "mint": m.mint, "use": m.use, "member": m.member, "invite": m.invite, "": m.check,
 		})
 	})
 }
@@ -46,10 +46,13 @@ type machine struct {
 	ids    map[gateway.ID]gateway.ID // the store's id of a redemption → the model's
 	made   []gateway.ID              // the store's ids
 	by     gateway.Actor
+
+	personal bool // the first campaign's codes are members'
 }
 
 var (
-	propertyCodes    = []gateway.Code{"A0", "A1", "A2", "B0", "B1", "N0NE"}
+	propertyInvites  = []gateway.Code{"V0", "V1", "V2", "V3"}
+	propertyCodes    = append([]gateway.Code{"A0", "A1", "A2", "B0", "B1", "N0NE"}, propertyInvites...)
 	propertySubjects = []string{"ann", "bob", "cid", "dan@example.com"}
 )
 
@@ -74,6 +77,7 @@ func (m *machine) begin(t *rapid.T) {
 	recipient := rapid.SampledFrom([]string{"", "ann", "dan@example.com"}).Draw(t, "recipient")
 	issuer := rapid.SampledFrom([]string{"", "bob"}).Draw(t, "issuer")
 	kind := rapid.SampledFrom([]gateway.CampaignType{gateway.TypeBulk, gateway.TypePersonal}).Draw(t, "type")
+	m.personal = kind == gateway.TypePersonal
 	for _, s := range m.stores {
 		if _, err := s.CreateLaunch(m.ctx, p, m.by); err != nil {
 			t.Fatal(err)
@@ -223,6 +227,32 @@ func (m *machine) member(t *rapid.T) {
 	_, err := m.stores[0].ChangeMember(m.ctx, m.launch, c)
 	_, wantErr := m.stores[1].ChangeMember(m.ctx, m.launch, c)
 	m.same(t, "change member", err, wantErr)
+}
+
+func (m *machine) invite(t *rapid.T) {
+	if !m.personal {
+		t.Skip("members mint no codes of this campaign")
+	}
+	subject := rapid.SampledFrom(propertySubjects).Draw(t, "subject")
+	if rapid.Bool().Draw(t, "revoke") {
+		code := rapid.SampledFrom(propertyCodes).Draw(t, "code")
+		got, err := m.stores[0].RevokeInvite(m.ctx, m.launch, subject, code)
+		want, wantErr := m.stores[1].RevokeInvite(m.ctx, m.launch, subject, code)
+		if m.same(t, "revoke invite", err, wantErr) && got != want {
+			t.Fatalf("revoke invite: store %v, model %v", got, want)
+		}
+		return
+	}
+	ask := gateway.Invite{Subject: subject, Proof: rapid.SampledFrom([]string{"", "k1", "k2"}).Draw(t, "proof")}
+	var codes []gateway.NewCode
+	for _, c := range rapid.SliceOfNDistinct(rapid.SampledFrom(propertyInvites), 1, 2, rapid.ID[gateway.Code]).Draw(t, "codes") {
+		codes = append(codes, gateway.NewCode{Code: c, Issuer: subject})
+	}
+	got, err := m.stores[0].MintInvites(m.ctx, m.launch, 1, codes, ask)
+	want, wantErr := m.stores[1].MintInvites(m.ctx, m.launch, 1, codes, ask)
+	if m.same(t, "invite", err, wantErr) && (got.Allotment != want.Allotment || got.Replayed != want.Replayed) {
+		t.Fatalf("invite: store %+v, model %+v", got, want)
+	}
 }
 
 // check compares every code, and the promise: no code above its uses, unless

@@ -176,7 +176,7 @@ func (s *Store) call(ctx context.Context, l *launch, sc *script, keys []string, 
 	case "breach":
 		return nil, s.breached(l, epoch, r.word(1))
 	case "refused":
-		return nil, refusal(r.word(1), 0)
+		return nil, refusal(r.word(1), retry(r.word(2)))
 	}
 	return r, nil
 }

@@ -1,7 +1,6 @@
 package lua
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +17,7 @@ func TestMain(m *testing.M) { rig.Run(m) }
 
 func testRing(t testing.TB) *keyring.Keyring {
 	t.Helper()
-	k, err := keyring.New(bytes.Repeat([]byte{7}, keyring.MinSecret))
+	k, err := keyring.New(gatewaytest.Secret)
 	if err != nil {
 		t.Fatal(err)
 	}

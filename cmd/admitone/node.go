@@ -93,14 +93,14 @@ func (n *node) start(ctx context.Context) (err error) {
 		n.log.Warn("Redis: " + w)
 	}
 	if n.jobs, err = jobs.New(ctx, jobs.Options{
-		Pool: n.ledger.Pool(), Store: n.store, Ledger: n.ledger, Keyring: n.keyring, Logger: n.log, WebhookAllow: allow, SMTP: n.mail, Registry: registry,
+		Pool: n.ledger.Pool(), Store: n.store, Members: n.store, Ledger: n.ledger, Keyring: n.keyring, Logger: n.log, WebhookAllow: allow, SMTP: n.mail, Registry: registry,
 	}); err != nil {
 		return err
 	}
 	n.ledger.Follow(n.jobs)
 	keys := gateway.NewKeys(n.ledger, n.adminKey)
 	public := edge.Config{
-		Store: n.store, Keyring: n.keyring, Persisted: persisted, Keys: keys, TrustedProxies: proxies, UseForwarded: n.Forwarded,
+		Store: n.store, Ledger: n.ledger, Keyring: n.keyring, Persisted: persisted, Keys: keys, TrustedProxies: proxies, UseForwarded: n.Forwarded,
 		ConnectionsPerAddress: n.PerAddress, Log: n.log, Metrics: registry,
 	}
 	if err := n.screens(&public); err != nil {

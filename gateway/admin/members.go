@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/http"
+	"strconv"
 	"time"
 
 	"admitone/gateway"
@@ -148,4 +149,31 @@ func (s *server) eraseMember(c *call) error {
 		return err
 	}
 	return s.changeMember(c, gateway.ChangeMember{Change: gateway.MemberErased, By: c.by(body.Note)})
+}
+
+// listReferrals lists who came by a member's invites, as deep as is asked.
+func (s *server) listReferrals(c *call) error {
+	l, subject, err := s.theMember(c)
+	if err != nil {
+		return err
+	}
+	p, err := c.page()
+	if err != nil {
+		return err
+	}
+	depth := 1
+	if text := c.r.URL.Query().Get("depth"); text != "" {
+		if depth, err = strconv.Atoi(text); err != nil || depth < 1 || depth > gateway.MaxReferralDepth {
+			return gateway.Invalid("depth", "Use a whole number from 1 to 50.")
+		}
+	}
+	m, err := s.Store.Member(c.r.Context(), l.Name, subject)
+	if err != nil {
+		return err
+	}
+	list, err := s.Ledger.Referrals(c.r.Context(), l.Name, m.SubjectKey, depth, p)
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, list)
 }

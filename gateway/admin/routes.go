@@ -57,6 +57,7 @@ var apiRoutes = []struct {
 
 	{"GET /admin/v1/launches/{launch}/members", gateway.ScopeRead, false, (*server).listMembers},
 	{"GET /admin/v1/launches/{launch}/members/{subject}", gateway.ScopeRead, false, (*server).getMember},
+	{"GET /admin/v1/launches/{launch}/members/{subject}/referrals", gateway.ScopeRead, false, (*server).listReferrals},
 	{"POST /admin/v1/launches/{launch}/members/{subject}/grant", gateway.ScopeAdmin, true, (*server).grantInvites},
 	{"POST /admin/v1/launches/{launch}/members/{subject}/tier", gateway.ScopeAdmin, false, (*server).setTier},
 	{"POST /admin/v1/launches/{launch}/members/{subject}/erase", gateway.ScopeAdmin, false, (*server).eraseMember},

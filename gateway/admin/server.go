@@ -43,6 +43,7 @@ type Ledger interface {
 	Changes(ctx context.Context, launch string, p gateway.Page) (ledger.List[gateway.AuditEvent], error)
 	Conflicts(ctx context.Context, launch string, p gateway.Page) (ledger.List[gateway.ConflictRow], error)
 	Parked(ctx context.Context, launch string, p gateway.Page) (ledger.List[gateway.ParkedRow], error)
+	Referrals(ctx context.Context, launch, subject string, depth int, p gateway.Page) (ledger.List[gateway.ReferralRow], error)
 	Members(ctx context.Context, launch string, f gateway.MemberFilter, p gateway.Page) (ledger.List[gateway.MemberRow], error)
 	Stats(ctx context.Context, launch string) (gateway.Stats, error)
 	CreateKey(ctx context.Context, k gateway.APIKey, hash [sha256.Size]byte) error

@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"net/http"
+	"net/url"
+	"strconv"
 	"time"
 
 	"admitone/gateway"
@@ -142,4 +144,73 @@ func (c *Client) EraseMember(ctx context.Context, launch, subject, why string) (
 	var m MemberNow
 	err := c.put(ctx, c.privatePath(launch, "members", subject, "erase"), note{why}, &m)
 	return m, err
+}
+
+// Invite is a code that a member gives away.
+type Invite struct {
+	Code      string    `json:"code"`
+	Link      string    `json:"link"` // a path of the public listener
+	Recipient string    `json:"recipient"`
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+}
+
+// Invited are invites minted, and what may still be minted.
+type Invited struct {
+	Invites   []Invite       `json:"invites"`
+	Allotment gateway.Rounds `json:"allotment"`
+}
+
+// Invite mints invites from a member's allotment; with an e-mail address one
+// that only this address can redeem. Under an Idempotency-Key it may be
+// repeated: the same ones are answered.
+func (c *Client) Invite(ctx context.Context, launch, subject string, count int, email, idempotencyKey string) (Invited, error) {
+	q := request{method: http.MethodPost, base: c.public, path: c.memberPath(launch, subject, "invites"), repeatable: idempotencyKey != ""}
+	q.set("Idempotency-Key", idempotencyKey)
+	body := map[string]any{"count": count}
+	if email != "" {
+		body["email"] = email
+	}
+	if err := q.json(body); err != nil {
+		return Invited{}, err
+	}
+	var made Invited
+	_, err := c.call(ctx, q, &made)
+	return made, err
+}
+
+// Invites lists the codes that a member gave away, newest first.
+func (c *Client) Invites(ctx context.Context, launch, subject string, p gateway.Page) (List[gateway.InviteRow], error) {
+	var list List[gateway.InviteRow]
+	_, err := c.call(ctx, request{method: http.MethodGet, base: c.public, path: c.memberPath(launch, subject, "invites"), query: pageQuery(p), repeatable: true}, &list)
+	return list, err
+}
+
+// RevokeInvite takes back an invite that nobody has used, and tells the
+// allotment that it went back to.
+func (c *Client) RevokeInvite(ctx context.Context, launch, subject, code string) (gateway.Rounds, error) {
+	var left struct {
+		Allotment gateway.Rounds `json:"allotment"`
+	}
+	_, err := c.call(ctx, request{method: http.MethodDelete, base: c.public, path: c.memberPath(launch, subject, "invites", code), repeatable: true}, &left)
+	return left.Allotment, err
+}
+
+// Referrals lists who came by a member's invites, and by theirs, so deep.
+func (c *Client) Referrals(ctx context.Context, launch, subject string, depth int, p gateway.Page) (List[gateway.ReferralRow], error) {
+	query := pageQuery(p)
+	query.Set("depth", strconv.Itoa(depth))
+	var list List[gateway.ReferralRow]
+	_, err := c.call(ctx, request{method: http.MethodGet, base: c.public, path: c.memberPath(launch, subject, "referrals"), query: query, repeatable: true}, &list)
+	return list, err
+}
+
+// Leaderboard lists the members with the most referrals.
+func (c *Client) Leaderboard(ctx context.Context, launch string, most int) ([]gateway.LeaderRow, error) {
+	var list struct {
+		Data []gateway.LeaderRow `json:"data"`
+	}
+	_, err := c.call(ctx, request{
+		method: http.MethodGet, base: c.public, path: c.publicPath(launch, "leaderboard"), query: url.Values{"limit": {strconv.Itoa(most)}}, repeatable: true,
+	}, &list)
+	return list.Data, err
 }

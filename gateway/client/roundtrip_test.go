@@ -94,7 +94,7 @@ func begin(t *testing.T) *client.Client {
 	keys := gateway.NewKeys(l, operator)
 	private := httptest.NewServer(admin.New(admin.Config{Store: model, Ledger: l, Verifier: verifier{}, Keys: keys, Checker: secret}))
 	t.Cleanup(private.Close)
-	public := edge.New(edge.Config{Store: model, Keyring: secret, Persisted: new(gateway.Persisted), Keys: keys})
+	public := edge.New(edge.Config{Store: model, Keyring: secret, Persisted: new(gateway.Persisted), Keys: keys, Ledger: l})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -343,7 +343,25 @@ func TestMembers(t *testing.T) {
 	}
 	_, err = member.Member(ctx, "l", "eve")
 	wantRefusal(t, err, gateway.Forbidden)
-	if m := must[client.MemberNow](t)(c.GrantInvites(ctx, "l", "ann@example.com", 25, "top referrer")); m.Allotment != 28 {
+	made := must[client.Invited](t)(member.Invite(ctx, "l", "ann@example.com", 2, "", "k"))
+	if again := must[client.Invited](t)(member.Invite(ctx, "l", "ann@example.com", 2, "", "k")); len(made.Invites) != 2 || again.Invites[1] != made.Invites[1] || again.Allotment != 1 {
+		t.Errorf("%+v, %+v", made, again)
+	}
+	must[client.Invited](t)(member.Invite(ctx, "l", "ann@example.com", 1, "fay@example.com", ""))
+	_, err = member.Invite(ctx, "l", "ann@example.com", 1, "", "")
+	wantRefusal(t, err, gateway.AllotmentExhausted)
+	if left := must[gateway.Rounds](t)(member.RevokeInvite(ctx, "l", "ann@example.com", made.Invites[0].Code)); left != 1 {
+		t.Errorf("%v", left)
+	}
+	must[client.List[gateway.InviteRow]](t)(member.Invites(ctx, "l", "ann@example.com", gateway.Page{Limit: 3}))
+	must[client.List[gateway.ReferralRow]](t)(member.Referrals(ctx, "l", "ann@example.com", 3, gateway.Page{}))
+	must[[]gateway.LeaderRow](t)(c.As("").Leaderboard(ctx, "l", 10))
+	if _, err := member.RevokeInvite(ctx, "l", "ann@example.com", made.Invites[1].Code); err != nil {
+		t.Error(err)
+	}
+	_, err = member.GrantInvites(ctx, "l", "ann@example.com", 1, "")
+	wantRefusal(t, err, gateway.Unauthorized)
+	if m := must[client.MemberNow](t)(c.GrantInvites(ctx, "l", "ann@example.com", 25, "top referrer")); m.Allotment != 27 {
 		t.Errorf("%+v", m)
 	}
 	if m := must[client.MemberNow](t)(c.SetTier(ctx, "l", "ann@example.com", "vip", "")); m.Tier != "vip" {

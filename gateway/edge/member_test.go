@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"admitone/gateway"
 )
@@ -18,6 +19,7 @@ type fakeMembers struct {
 	changed  []gateway.ChangeMember
 	asked    []string
 	memberIs error
+	invited  []gateway.Invite
 }
 
 func (f *fakeMembers) Member(_ context.Context, _, subject string) (gateway.Member, error) {
@@ -38,6 +40,28 @@ func (f *fakeMembers) Active(_ context.Context, _, subject, what string) error {
 func (f *fakeMembers) ChangeMember(_ context.Context, _ string, c gateway.ChangeMember) (gateway.Member, error) {
 	f.changed = append(f.changed, c)
 	return f.member, f.memberIs
+}
+
+func (f *fakeMembers) Now(context.Context, string) (time.Time, error) { return noon, nil }
+
+func (f *fakeMembers) CreateCampaign(_ context.Context, _ string, c gateway.Campaign, _ gateway.Actor) (*gateway.Campaign, error) {
+	c.Number = 3
+	return &c, f.memberIs
+}
+
+func (f *fakeMembers) MintInvites(_ context.Context, _ string, _ uint32, codes []gateway.NewCode, ask gateway.Invite) (gateway.Invited, error) {
+	f.invited = append(f.invited, ask)
+	return gateway.Invited{Codes: codes, Allotment: 2}, f.memberIs
+}
+
+func (f *fakeMembers) ReferralCode(_ context.Context, _ string, _ uint32, proposed gateway.NewCode, ask gateway.Invite) (gateway.Code, error) {
+	f.invited = append(f.invited, ask)
+	return "REF12345", f.memberIs
+}
+
+func (f *fakeMembers) RevokeInvite(_ context.Context, _, subject string, code gateway.Code) (gateway.Rounds, error) {
+	f.active = append(f.active, subject+" revokes "+string(code))
+	return 3, f.memberIs
 }
 
 const membersPath = "/v1/launches/writer/members/"
@@ -98,6 +122,16 @@ func TestMember(t *testing.T) {
 		{"POST", "bob/activity", `{"name":"Paid!"}`, "Authorization: Bearer ao_server", 400, "invalid_request"},
 		{"PUT", "bob/preferences", `{}`, "Authorization: Bearer ao_server", 400, "invalid_request"},
 		{"PUT", "bob/preferences", `{"leaderboard":"no"}`, "Authorization: Bearer ao_server", 400, "invalid_request"},
+		{"POST", "bob/invites", `{"count":0}`, "Authorization: Bearer ao_server", 400, "invalid_request"},
+		{"POST", "bob/invites", `{"count":51}`, "Authorization: Bearer ao_server", 400, "invalid_request"},
+		{"POST", "bob/invites", `{"count":2,"email":"a@x.example"}`, "Authorization: Bearer ao_server", 400, "invalid_request"},
+		{"POST", "bob/invites", `{"email":"a@mailinator.com"}`, "Authorization: Bearer ao_server", 422, "email_disposable"},
+		{"POST", "b@x.example/invites", `{"email":"B@x.example"}`, "Authorization: Bearer ao_server", 400, "invalid_request"},
+		{"GET", "bob/invites", "", "Authorization: Bearer ao_server", 503, "unavailable"},
+		{"GET", "bob/referrals?depth=0", "", "Authorization: Bearer ao_server", 400, "invalid_request"},
+		{"GET", "bob/referrals?limit=101", "", "Authorization: Bearer ao_server", 400, "invalid_request"},
+		{"DELETE", "bob/invites/%21", "", "Authorization: Bearer ao_server", 404, "code_unknown"},
+		{"PATCH", "bob/invites", "", "Authorization: Bearer ao_server", 405, "method_not_allowed"},
 		{"GET", "bob/nothing", "", token, 404, "not_found"},
 	} {
 		headers := []string{}
@@ -128,6 +162,13 @@ func TestMemberAsks(t *testing.T) {
 	}
 	if a := w.ask("PUT", membersPath+"bob/preferences", `{"leaderboard":false}`, token); a.status != 200 || !w.store.changed[0].Private {
 		t.Errorf("%v, %v", a, w.store.changed)
+	}
+	if a := w.ask("POST", membersPath+"bob/invites", `{"email":"F.riend+1@gmail.com"}`, token, "Idempotency-Key: k"); a.status != 201 || !strings.Contains(a.body, `"link":"/i/writer/`) ||
+		w.store.invited[0] != (gateway.Invite{Subject: "bob", Count: 1, Recipient: "friend@gmail.com", Proof: "k"}) {
+		t.Errorf("%v, %+v", a, w.store.invited)
+	}
+	if a := w.ask("DELETE", membersPath+"bob/invites/abcd-2345", "", token); a.status != 200 || a.body != `{"allotment":3}` || w.store.active[1] != "bob revokes ABCD2345" {
+		t.Errorf("%v, %v", a, w.store.active)
 	}
 	w.store.memberIs = &gateway.Error{Reason: gateway.RoundsExhausted}
 	if a := w.ask("POST", membersPath+"bob/usage", `{}`, token); a.status != 402 || a.word("code") != "rounds_exhausted" {

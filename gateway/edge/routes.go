@@ -3,8 +3,6 @@ package edge
 import (
 	"bytes"
 	"strings"
-
-	"admitone/gateway"
 )
 
 // route is one line of the public API.
@@ -29,6 +27,16 @@ const (
 	routeDecline
 	routeConfirmEntry
 	routeConfirmLink
+	routeInvites
+	routeInvite
+	routeReferrals
+	routeLeaderboard
+	routeReferralCode
+	routeReferralValidate
+	routeReferralStats
+	routePurchases
+	routeStripe
+	routeGumroad
 	routePreflight // of any other route
 	routeCount
 )
@@ -44,16 +52,26 @@ var routes = [routeCount]struct{ name, allow string }{
 	routeOpen:       {"open", "GET, HEAD"},
 	routePreflight:  {"preflight", "OPTIONS"},
 
-	routeMember:       {"member", "GET"},
-	routeUsage:        {"usage", "POST"},
-	routeActivity:     {"activity", "POST"},
-	routePreferences:  {"preferences", "PUT"},
-	routeJoin:         {"join", "POST"},
-	routePlace:        {"place", "GET, DELETE"},
-	routeStream:       {"stream", "GET"},
-	routeDecline:      {"decline", "POST"},
-	routeConfirmEntry: {"confirm_entry", "POST"},
-	routeConfirmLink:  {"confirm_link", "GET"},
+	routeMember:           {"member", "GET"},
+	routeUsage:            {"usage", "POST"},
+	routeActivity:         {"activity", "POST"},
+	routePreferences:      {"preferences", "PUT"},
+	routeInvites:          {"invites", "GET, POST"},
+	routeInvite:           {"invite", "DELETE"},
+	routeReferrals:        {"referrals", "GET"},
+	routeLeaderboard:      {"leaderboard", "GET"},
+	routeReferralCode:     {"referral_code", "GET"},
+	routeReferralValidate: {"referral_validate", "POST"},
+	routeReferralStats:    {"referral_stats", "GET"},
+	routePurchases:        {"purchases", "POST"},
+	routeStripe:           {"stripe", "POST"},
+	routeGumroad:          {"gumroad", "POST"},
+	routeJoin:             {"join", "POST"},
+	routePlace:            {"place", "GET, DELETE"},
+	routeStream:           {"stream", "GET"},
+	routeDecline:          {"decline", "POST"},
+	routeConfirmEntry:     {"confirm_entry", "POST"},
+	routeConfirmLink:      {"confirm_link", "GET"},
 }
 
 // answer runs the handler of a route.
@@ -71,14 +89,6 @@ func (q *request) answer() error {
 		return q.validate() // /v1/launches/{l}/validations
 	case routeOpen:
 		return q.open() // /i/{l}/{code}
-	case routeMember:
-		return q.member() // /v1/launches/{l}/members/{subject}
-	case routeUsage:
-		return q.usage() // /v1/launches/{l}/members/{subject}/usage
-	case routeActivity:
-		return q.activity() // /v1/launches/{l}/members/{subject}/activity
-	case routePreferences:
-		return q.preferences() // /v1/launches/{l}/members/{subject}/preferences
 	case routeJoin:
 		return q.join() // /v1/launches/{l}/waitlist
 	case routePlace:
@@ -95,7 +105,7 @@ func (q *request) answer() error {
 	case routeConfirmLink:
 		return q.confirmLink() // /w/{l}/{ticket}
 	}
-	return gateway.Refuse(gateway.NotFound)
+	return q.answerMember() // what speaks of members
 }
 
 // allows reports whether the route takes the method.
@@ -113,7 +123,7 @@ func (r route) allows(method []byte) bool {
 // resolved and no slashes merged, so there is one way to name a thing.
 func find(target []byte) (r route, launch, param []byte) {
 	path, _, _ := bytes.Cut(target, []byte("?"))
-	var seg [6][]byte
+	var seg [7][]byte
 	n := 0
 	for rest := path; len(rest) > 0 && rest[0] == '/'; n++ {
 		if n == len(seg) {
@@ -141,10 +151,6 @@ func find(target []byte) (r route, launch, param []byte) {
 		return routeRelease, seg[2], seg[4]
 	case n == 4 && api && string(seg[3]) == "validations":
 		return routeValidate, seg[2], nil
-	case n == 5 && api && string(seg[3]) == "members":
-		return routeMember, seg[2], seg[4]
-	case n == 6 && api && string(seg[3]) == "members":
-		return memberRoute(seg[5]), seg[2], seg[4]
 	case n == 3 && string(seg[0]) == "w":
 		return routeConfirmLink, seg[1], seg[2]
 	case n == 4 && api && line:
@@ -157,19 +163,9 @@ func find(target []byte) (r route, launch, param []byte) {
 		return routeDecline, seg[2], seg[4]
 	case n == 6 && api && line && string(seg[5]) == "confirm":
 		return routeConfirmEntry, seg[2], seg[4]
+	case api:
+		r, param = findMember(seg[3:n])
+		return r, seg[2], param
 	}
 	return routeOther, nil, nil
-}
-
-// memberRoute is what a member's path names behind the subject.
-func memberRoute(segment []byte) route {
-	switch string(segment) {
-	case "usage":
-		return routeUsage
-	case "activity":
-		return routeActivity
-	case "preferences":
-		return routePreferences
-	}
-	return routeOther
 }

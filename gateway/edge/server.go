@@ -19,9 +19,8 @@ import (
 // it is handed after it returned, and refuses with a *gateway.Error; any other
 // error is answered as internal.
 type Store interface {
-	// Launch is the snapshot of a launch, or launch_unknown. It is asked on
-	// every request.
-	Launch(ctx context.Context, name string) (*gateway.Launch, error)
+	// Launch (of Inviter) is the snapshot of a launch, or launch_unknown. It is
+	// asked on every request.
 	// Redeem uses a code once, or answers the same redemption again.
 	Redeem(ctx context.Context, launch string, r *gateway.Redeem) (gateway.Redemption, error)
 	// Validate returns the refusal that redeeming would meet.
@@ -40,6 +39,10 @@ type Store interface {
 	// Active notes what a member did: member_unknown.
 	Active(ctx context.Context, launch, subject, what string) error
 	ChangeMember(ctx context.Context, launch string, c gateway.ChangeMember) (gateway.Member, error)
+	// Inviter mints members' codes; RevokeInvite takes one back: code_unknown
+	// for another's, code_exhausted for a used one.
+	gateway.Inviter
+	RevokeInvite(ctx context.Context, launch, subject string, code gateway.Code) (gateway.Rounds, error)
 	Waitlister
 }
 
@@ -54,6 +57,17 @@ type Waitlister interface {
 	ChangeEntry(ctx context.Context, launch string, c gateway.ChangeEntry) (gateway.Entry, error)
 	// Line is this process' copy of the line; nil while there is none.
 	Line(launch string) *gateway.Line
+}
+
+// Ledger remembers: what members ask of Postgres. It may be a moment behind.
+// Members are named by their keys.
+type Ledger interface {
+	// Invites lists the codes that a member gave away, newest first.
+	Invites(ctx context.Context, launch, subject string, p gateway.Page) (gateway.List[gateway.InviteRow], error)
+	// Referrals lists who came by a member's invites, and by theirs, so deep.
+	Referrals(ctx context.Context, launch, subject string, depth int, p gateway.Page) (gateway.List[gateway.ReferralRow], error)
+	// Leaderboard lists the members with the most referrals by display name.
+	Leaderboard(ctx context.Context, launch string, most int) ([]gateway.LeaderRow, error)
 }
 
 // KeyChecker knows API keys. Check returns unauthorized for a key that does not
@@ -85,6 +99,7 @@ type Config struct {
 	Keyring   *keyring.Keyring
 	Persisted Persistence
 	Keys      KeyChecker // nil: no API key is good
+	Ledger    Ledger     // nil: what only Postgres knows is unavailable
 
 	Countries  Countries  // nil: nobody's country is known
 	Challenger Challenger // nil: no challenge's token can be checked

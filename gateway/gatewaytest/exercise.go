@@ -43,6 +43,9 @@ type Store interface {
 	UseRounds(context.Context, string, gateway.Use) (gateway.Rounds, error)
 	ChangeMember(context.Context, string, gateway.ChangeMember) (gateway.Member, error)
 	Active(ctx context.Context, launch, subject, what string) error
+	MintInvites(context.Context, string, uint32, []gateway.NewCode, gateway.Invite) (gateway.Invited, error)
+	RevokeInvite(ctx context.Context, launch, subject string, code gateway.Code) (gateway.Rounds, error)
+	ReferralCode(context.Context, string, uint32, gateway.NewCode, gateway.Invite) (gateway.Code, error)
 	Position(context.Context, string) (gateway.Position, error)
 	SetClock(context.Context, string, time.Duration, gateway.Actor) (*gateway.Launch, error)
 	Now(context.Context, string) (time.Time, error)
@@ -89,6 +92,11 @@ func Exercise(t *testing.T, open func(t *testing.T) Store) {
 		{"milestones", milestones},
 		{"trial rounds", trial},
 		{"race for rounds", raceRounds},
+		{"invites", invites},
+		{"invites a day", invitesPerDay},
+		{"refills", refills},
+		{"referral codes", referralCodes},
+		{"race for an allotment", raceForAllotment},
 		{"race for uses", race},
 		{"race of one request", raceOne},
 	} {

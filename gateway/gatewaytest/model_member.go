@@ -125,13 +125,14 @@ func (m *Model) letIn(l *modelLaunch, r *modelRedemption) {
 	if !one.in {
 		one.member.Campaign = r.Campaign
 	}
+	newly := !one.in
 	one.in, one.member.Method = true, method(campaign)
 	if !one.joined {
 		one.joined, one.member.Joined = true, m.now
 		one.member.Allotment = plus(one.member.Allotment, policy.Codes.Personal.Allotment)
 	}
 	inviter := l.issuer(c)
-	if inviter == nil || one.inviter != "" || !campaign.Kind.OncePerLaunch() {
+	if inviter == nil || !newly || one.inviter != "" || !campaign.Kind.OncePerLaunch() {
 		return
 	}
 	one.inviter, one.via = c.Issuer, r.ID
@@ -303,8 +304,7 @@ func (m *Model) UseRounds(_ context.Context, name string, u gateway.Use) (gatewa
 	}
 	one.member.Used += u.Rounds
 	if u.Proof != "" {
-		one.proofs = append([]string{u.Proof}, one.proofs...)
-		one.proofs = one.proofs[:min(len(one.proofs), 8)]
+		one.prove(u.Proof)
 	}
 	l.keep(u.Subject, one)
 	l.position++

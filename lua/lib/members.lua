@@ -107,7 +107,7 @@ end
 
 -- told writes a number that may be unlimited.
 local function told(n)
-  return n == unlimited and n or int(n)
+  return n == unlimited and n or int(tonumber(n) or 0)
 end
 
 local function day_of(ms)
@@ -218,7 +218,7 @@ end
 -- its member has. inviter is the record of the code's issuer, nil if it has
 -- none. Both records change; the events say how.
 local function let_in(subject, m, r, c, campaign, inviter, rules, now, events)
-  local first, method = m.joined == '', campaign.once and 'i' or 'l'
+  local first, newly, method = m.joined == '', not is_in(m), campaign.once and 'i' or 'l'
   local granted = rules.rounds[method]
   if granted ~= unlimited and m.rounds ~= unlimited then
     -- A trial's rounds do not count towards what a code gives.
@@ -240,7 +240,8 @@ local function let_in(subject, m, r, c, campaign, inviter, rules, now, events)
   if first then
     m.joined, m.allotment = int(now), plus(m.allotment, rules.allotment)
   end
-  local referred = inviter and m.inviter == '' and campaign.once
+  -- Who is in already was not brought in by this code.
+  local referred = inviter and newly and m.inviter == '' and campaign.once
   if referred then
     m.inviter, m.via = c.issuer, r.id
     refill(m, rules, now)

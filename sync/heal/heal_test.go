@@ -152,6 +152,16 @@ func (n *node) populate() map[string]gateway.Redemption {
 	}
 	answers["dan"], err = n.redeem(gateway.Redeem{Code: "1SSUED", Subject: "dan", Proof: "key-dan"})
 	must(err)
+	invited, err := gateway.MintInvites(n.Context(), n.store, n.ring, n.theLaunch(), gateway.Invite{Subject: "s4", Count: 3, Proof: "k"})
+	must(err)
+	answers["fay"], err = n.redeem(gateway.Redeem{Code: invited.Codes[0].Code, Subject: "fay", Proof: "key-fay"})
+	must(err)
+	_, err = n.store.RevokeInvite(n.Context(), launch, "s4", invited.Codes[1].Code)
+	must(err)
+	_, err = n.store.ChangeCodes(n.Context(), launch, gateway.ChangeCodes{Change: gateway.Renew, Codes: []gateway.Code{invited.Codes[2].Code}, ExpiresAt: time.Now().Add(time.Hour), By: by})
+	must(err)
+	_, err = gateway.ReferralCodeOf(n.Context(), n.store, n.ring, n.theLaunch(), gateway.Invite{Subject: "gil", Begin: true})
+	must(err)
 	for _, subject := range []string{"s2", "eve"} {
 		_, err = n.store.UseRounds(n.Context(), launch, gateway.Use{Subject: subject, Rounds: 3, Proof: "k", Begin: true})
 		must(err)
@@ -168,6 +178,15 @@ func (n *node) populate() map[string]gateway.Redemption {
 		}
 	}
 	return answers
+}
+
+func (n *node) theLaunch() *gateway.Launch {
+	n.Helper()
+	l, err := n.store.Launch(n.Context(), launch)
+	if err != nil {
+		n.Fatal(err)
+	}
+	return l
 }
 
 // codes are all codes' records.
@@ -283,7 +302,7 @@ func TestAdopt(t *testing.T) {
 	}
 	n.sync()
 	n.caughtUp()
-	if r := n.verified(); r.Redemptions != 62 {
+	if r := n.verified(); r.Redemptions != 63 {
 		t.Fatalf("%+v", r)
 	}
 	if again, err := n.healer.Heal(t.Context(), launch); err != nil || again.Healed {
@@ -518,7 +537,7 @@ func TestOutage(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.caughtUp()
-	if r := n.verified(); r.Redemptions != 261 {
+	if r := n.verified(); r.Redemptions != 262 {
 		t.Fatalf("%+v", r)
 	}
 }

@@ -36,6 +36,7 @@ type Ledger interface {
 	WebhookLedger
 	MailLedger
 	AnomalyLedger
+	RefillLedger
 }
 
 // Queue takes jobs and works on them. Every gateway has one; they share the
@@ -64,6 +65,7 @@ type Options struct {
 	Pool    *pgxpool.Pool
 	Store   Store
 	Ledger  Ledger
+	Members Members // nil: nobody is refilled
 	Keyring Keyring
 	Logger  *slog.Logger
 	// WebhookAllow are private networks that webhooks may be sent to, by http
@@ -97,6 +99,7 @@ func New(ctx context.Context, o Options) (*Queue, error) {
 		ledger: o.Ledger, keyring: o.Keyring, outbound: q.outbound, log: o.Logger, metrics: newWebhookMetrics(o.Registry), inFlight: map[gateway.ID]int{},
 	})
 	river.AddWorker(workers, &detective{store: o.Store, ledger: o.Ledger, hooks: hooks, log: o.Logger, metrics: newAnomalyMetrics(o.Registry)})
+	river.AddWorker(workers, &refiller{members: o.Members, ledger: o.Ledger, log: o.Logger})
 	river.AddWorker(workers, &mailer{
 		store: o.Store, ledger: o.Ledger, smtp: pool, from: o.SMTP.From, log: o.Logger, metrics: newMailMetrics(o.Registry, o.Ledger),
 	})
@@ -107,7 +110,7 @@ func New(ctx context.Context, o Options) (*Queue, error) {
 	q.client, err = river.NewClient(driver, &river.Config{
 		Queues: queues, Workers: workers,
 		CompletedJobRetentionPeriod: time.Hour, // what they did is noted elsewhere
-		PeriodicJobs:                []*river.PeriodicJob{anomalyJob()},
+		PeriodicJobs:                []*river.PeriodicJob{anomalyJob(), refillJob()},
 		// A job of a process that was killed is another's after this; one without
 		// a timeout would never be.
 		JobTimeout: jobTimeout, RescueStuckJobsAfter: jobTimeout, MaxAttempts: 10,

@@ -183,3 +183,21 @@ func placeCursor(p gateway.Page) (position int64, ordinal int32, err error) {
 	}
 	return position, int32(n), nil
 }
+
+// placeKey and inviteCursor are the sort key of what was made at a position.
+func placeKey(position int64, code string) string {
+	return strconv.FormatInt(position, 10) + " " + code
+}
+
+func inviteCursor(p gateway.Page) (position int64, code string, err error) {
+	cursor, err := decodeCursor(p)
+	if cursor == "" || err != nil {
+		return 1 << 62, "", err
+	}
+	first, code, _ := strings.Cut(cursor, " ")
+	position, err = strconv.ParseInt(first, 10, 64)
+	if err != nil {
+		return 0, "", errCursor
+	}
+	return position, code, nil
+}

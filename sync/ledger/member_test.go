@@ -126,3 +126,52 @@ func TestErase(t *testing.T) {
 		t.Errorf("%+v, %v", members, err)
 	}
 }
+
+// TestReferrals: who came by whom, any depth, in pages; a circle ends.
+func TestReferrals(t *testing.T) {
+	h := begin(t, 99, 0, "A")
+	var events []gateway.Event
+	join := func(subject, inviter string) {
+		e := redeemed("A", subject, gateway.Committed)
+		e.Sealed, _ = json.Marshal(gateway.Person{Subject: subject, Name: "The " + subject})
+		events = append(events, e, changed("key-"+subject, gateway.MemberJoined, e.ID.Short(), func(m *gateway.StoredMember) {
+			if m.Inviter = "key-" + inviter; inviter == "" {
+				m.Inviter = ""
+			}
+			m.Referrals = len(subject)
+			m.Private = subject == "bb"
+		}))
+	}
+	join("root", "loop") // taken back, and invited by somebody down the line
+	join("a", "root")
+	join("bb", "root")
+	join("ccc", "a")
+	join("loop", "ccc")
+	join("alone", "")
+	h.apply(h.record(events...))
+	for depth, want := range map[int]string{1: "a bb", 2: "a bb ccc", 9: "a bb ccc loop"} {
+		var met []string
+		for p := (gateway.Page{Limit: 1}); ; {
+			list, err := h.Referrals(t.Context(), "l", "key-root", depth, p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range list.Data {
+				met = append(met, r.Subject)
+			}
+			if p.After = list.Next; !list.HasMore {
+				break
+			}
+		}
+		if got := strings.Join(met, " "); got != want {
+			t.Errorf("depth %d: %q, want %q", depth, got, want)
+		}
+	}
+	if _, err := h.Referrals(t.Context(), "l", "key-root", 1, gateway.Page{Limit: 1, After: "x"}); err == nil {
+		t.Error("a cursor of nobody's is taken")
+	}
+	board, err := h.Leaderboard(t.Context(), "l", 3)
+	if err != nil || fmt.Sprint(board) != "[{1 The alone 5} {2 The root 4} {2 The loop 4}]" && fmt.Sprint(board) != "[{1 The alone 5} {2 The loop 4} {2 The root 4}]" {
+		t.Errorf("%v, %v", board, err)
+	}
+}

@@ -13,13 +13,8 @@ import (
 	"admitone/gateway"
 )
 
-// List is a page of rows. Next is the cursor of the page behind it, "" for the
-// last.
-type List[T any] struct {
-	Data    []T    `json:"data"`
-	HasMore bool   `json:"has_more"`
-	Next    string `json:"next,omitempty"`
-}
+// List is a page of rows.
+type List[T any] = gateway.List[T]
 
 // cursor turns the sort key of a page's last row into an opaque word and back.
 func encodeCursor(key string) string { return base64.RawURLEncoding.EncodeToString([]byte(key)) }

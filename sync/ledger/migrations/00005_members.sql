@@ -67,6 +67,12 @@ CREATE TABLE activities (
 CREATE INDEX activities_at ON activities (launch, at);
 CREATE INDEX activities_subject ON activities (launch, subject_key, at);
 
+-- Which slot of its schedule each launch's refill has served.
+CREATE TABLE refills (
+    launch integer PRIMARY KEY REFERENCES launches (id),
+    slot   bigint NOT NULL
+);
+
 -- +goose Down
-DROP TABLE activities, milestones, member_events, members;
+DROP TABLE refills, activities, milestones, member_events, members;
 DROP INDEX redemptions_email, codes_issuer, codes_recipient;

@@ -1,0 +1,99 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"admitone/gateway"
+)
+
+// Members is what refills ask of Redis.
+type Members interface {
+	Launch(ctx context.Context, name string) (*gateway.Launch, error)
+	Now(ctx context.Context, launch string) (time.Time, error)
+	Refill(ctx context.Context, launch string, subjects []string) (int, error)
+}
+
+// RefillLedger is what refills ask of Postgres.
+type RefillLedger interface {
+	Launches(ctx context.Context) ([]string, error)
+	Refillable(ctx context.Context, launch string, to int, after string, most int) ([]string, error)
+	RefillSlot(ctx context.Context, launch string, now int64) (int64, error)
+	Refilled(ctx context.Context, launch string, slot int64) error
+}
+
+const (
+	refillLook  = 15 * time.Second // how often the schedules are looked at
+	refillChunk = 500              // members of one script call
+)
+
+type refillArgs struct{}
+
+// Kind names the job in River's table.
+func (refillArgs) Kind() string { return "refill" }
+
+func refillJob() *river.PeriodicJob {
+	return river.NewPeriodicJob(river.PeriodicInterval(refillLook), func() (river.JobArgs, *river.InsertOpts) {
+		return refillArgs{}, &river.InsertOpts{MaxAttempts: 1, UniqueOpts: river.UniqueOpts{ByPeriod: refillLook}}
+	}, &river.PeriodicJobOpts{RunOnStart: true})
+}
+
+// refiller tops up the members of every launch whose schedule has come to its
+// next slot. A slot is served when all of its members were: one that breaks off
+// is begun again, and tops nobody up twice.
+type refiller struct {
+	river.WorkerDefaults[refillArgs]
+	members Members
+	ledger  RefillLedger
+	log     *slog.Logger
+}
+
+func (r *refiller) Work(ctx context.Context, _ *river.Job[refillArgs]) error {
+	if r.members == nil {
+		return nil
+	}
+	names, err := r.ledger.Launches(ctx)
+	for _, name := range names {
+		if e := r.refill(ctx, name); e != nil && !errors.Is(e, gateway.Refuse(gateway.LaunchUnknown)) {
+			r.log.Warn("members are not refilled yet", "launch", name, "error", e)
+		}
+	}
+	return err
+}
+
+func (r *refiller) refill(ctx context.Context, name string) error {
+	l, err := r.members.Launch(ctx, name)
+	if err != nil {
+		return err
+	}
+	policy := l.Policy.Codes.Personal.Refill
+	if policy.Every == 0 || policy.To == 0 || !l.Open {
+		return nil
+	}
+	now, err := r.members.Now(ctx, name)
+	if err != nil {
+		return err
+	}
+	slot := now.UnixMilli() / time.Duration(policy.Every).Milliseconds()
+	served, err := r.ledger.RefillSlot(ctx, name, slot)
+	if err != nil || served >= slot {
+		return err
+	}
+	for after := ""; ; {
+		keys, err := r.ledger.Refillable(ctx, name, policy.To, after, refillChunk)
+		if err != nil {
+			return err
+		}
+		if len(keys) == 0 {
+			return r.ledger.Refilled(ctx, name, slot)
+		}
+		if _, err := r.members.Refill(ctx, name, keys); err != nil {
+			return err
+		}
+		after = keys[len(keys)-1]
+	}
+}
