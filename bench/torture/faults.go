@@ -1,117 +1,98 @@
 package main
 
 import (
-	"cmp"
 	"context"
+	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
+// fault is something that breaks, and mends again before it returns.
+type fault struct {
+	name string
+	kind kind
+	hits part
+	// breaks says that the server's run or history ends: a new epoch must
+	// begin before anybody is served.
+	breaks bool
+	// loses says that Redis may forget answers that Postgres does not hold.
+	loses bool
+	// orphans says that gateways which answered may end, or hang longer than
+	// the others wait for them: with Redis' answers theirs are lost.
+	orphans bool
+	do      func(context.Context, *scene) error
+	// after undoes what has to last until the round is settled; it may be nil.
+	after func(context.Context, *scene) error
+}
+
+// part is what a fault hits. Two faults that hit the same part are not mixed.
+type part int
+
+// The parts, and together.
+const (
+	hitsRedis part = 1 << iota
+	hitsNetwork
+	hitsPostgres
+	hitsGateways
+	hitsAll = hitsRedis | hitsNetwork | hitsPostgres | hitsGateways
+)
+
+// scene is where a fault plays.
+type scene struct {
+	*world
+	launch string
+	rng    *rand.Rand
+}
+
+// for a while: between least and most.
+func (s *scene) while(ctx context.Context, least, most time.Duration) {
+	pause(ctx, least+time.Duration(s.rng.Int64N(int64(most-least))))
+}
+
+// one of the gateways.
+func (s *scene) one() *process { return s.gateways[s.rng.IntN(len(s.gateways))] }
+
+// some of the gateways, at least one.
+func (s *scene) some() []*process {
+	if s.rng.IntN(2) == 0 {
+		return s.gateways
+	}
+	return []*process{s.one()}
+}
+
 // faults are what can break.
-var faults = []fault{
-	{"none", func(context.Context, *world, *rand.Rand) error { return nil }},
-	{"redis-kill", func(ctx context.Context, w *world, _ *rand.Rand) error {
-		w.redis.Kill()
-		return w.redis.Restart(ctx)
-	}},
-	{"power-cut", func(ctx context.Context, w *world, rng *rand.Rand) error {
-		// What a power cut takes with appendfsync everysec: up to a second of
-		// the append-only file. kill -9 alone takes nothing, the page cache
-		// lives on.
-		path, before := w.appendOnly()
-		pause(ctx, time.Duration(200+rng.IntN(800))*time.Millisecond)
-		w.redis.Kill()
-		// A rewrite may have begun another file meanwhile: then this one is on
-		// the disk whole.
-		if now, size := w.appendOnly(); now == path && size > before {
-			if err := os.Truncate(path, before+rng.Int64N(size-before)); err != nil {
-				return err
-			}
-		}
-		return w.redis.Restart(ctx)
-	}},
-	{"flushall", func(ctx context.Context, w *world, _ *rand.Rand) error {
-		return w.client.FlushAll(ctx).Err()
-	}},
-	{"empty-server", func(ctx context.Context, w *world, _ *rand.Rand) error {
-		w.redis.Kill()
-		if err := os.RemoveAll(filepath.Join(w.dir, "redis", "appendonlydir")); err != nil {
-			return err
-		}
-		return w.redis.Restart(ctx)
-	}},
-	{"redis-freeze", func(ctx context.Context, w *world, rng *rand.Rand) error {
-		if err := w.redis.Freeze(); err != nil {
-			return err
-		}
-		pause(ctx, time.Duration(200+rng.IntN(1800))*time.Millisecond)
-		return w.redis.Thaw()
-	}},
-	{"script-flush", func(ctx context.Context, w *world, _ *rand.Rand) error {
-		for range 20 {
-			if err := w.client.ScriptFlush(ctx).Err(); err != nil {
-				return err
-			}
-			pause(ctx, 10*time.Millisecond)
-		}
-		return nil
-	}},
-	{"postgres-kill", func(ctx context.Context, w *world, rng *rand.Rand) error {
-		w.postgres.Kill()
-		pause(ctx, time.Duration(rng.IntN(1000))*time.Millisecond)
-		return w.postgres.Restart(ctx)
-	}},
-	{"postgres-stop", func(ctx context.Context, w *world, rng *rand.Rand) error {
-		if err := w.postgres.Stop(ctx); err != nil {
-			return err
-		}
-		pause(ctx, time.Duration(500+rng.IntN(2000))*time.Millisecond)
-		return w.postgres.Restart(ctx)
-	}},
-	{"gateway-kill", func(ctx context.Context, w *world, rng *rand.Rand) error {
-		g := w.gateways[rng.IntN(len(w.gateways))]
-		g.program.Kill()
-		return g.start(ctx)
-	}},
-	{"gateway-freeze", func(ctx context.Context, w *world, rng *rand.Rand) error {
-		g := w.gateways[rng.IntN(len(w.gateways))]
-		if err := g.program.Freeze(); err != nil {
-			return err
-		}
-		pause(ctx, time.Duration(500+rng.IntN(3500))*time.Millisecond)
-		return g.program.Thaw()
-	}},
-	{"redis-and-postgres", func(ctx context.Context, w *world, rng *rand.Rand) error {
-		w.postgres.Kill()
-		pause(ctx, time.Duration(rng.IntN(300))*time.Millisecond)
-		w.redis.Kill()
-		if err := w.postgres.Restart(ctx); err != nil {
-			return err
-		}
-		return w.redis.Restart(ctx)
-	}},
+var faults = slices.Concat(redisFaults, networkFaults, postgresFaults, gatewayFaults, sentinelFaults, clusterFaults)
+
+// none is a round in which nothing breaks.
+var none = fault{name: "none", kind: standalone, do: func(context.Context, *scene) error { return nil }}
+
+func faultNames() []string {
+	names := []string{none.name}
+	for _, f := range faults {
+		names = append(names, f.name)
+	}
+	return names
 }
 
-// appendOnly is the append-only file that grows now, and its length.
-func (w *world) appendOnly() (path string, size int64) {
-	files, _ := filepath.Glob(filepath.Join(w.dir, "redis", "appendonlydir", "*.incr.aof"))
-	if len(files) == 0 {
-		return "", 0
+// chosen are the faults that the names list; all of them for "".
+func chosen(only string) ([]fault, error) {
+	if only == "" {
+		return append([]fault{none}, faults...), nil
 	}
-	// appendonly.aof.N.incr.aof: by N, not by name.
-	path = slices.MaxFunc(files, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) })
-	if info, err := os.Stat(path); err == nil {
-		size = info.Size()
+	var list []fault
+	for name := range strings.SplitSeq(only, ",") {
+		i := slices.Index(faultNames(), name)
+		if i < 0 {
+			return nil, fmt.Errorf("there is no fault %q; use %s", name, strings.Join(faultNames(), ", "))
+		}
+		list = append(list, append([]fault{none}, faults...)[i])
 	}
-	return path, size
+	return list, nil
 }
 
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
+// mixable reports whether two faults may play in one round.
+func mixable(a, b fault) bool {
+	return a.kind == b.kind && a.hits&b.hits == 0 && a.hits != 0 && b.hits != 0
 }

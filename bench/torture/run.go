@@ -2,15 +2,18 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
-	"sync/atomic"
-	"text/tabwriter"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
+	"admitone/bench/rig"
 	"admitone/gateway"
 	"admitone/gateway/client"
 )
@@ -20,79 +23,10 @@ type Options struct {
 	Seed     uint64
 	Rounds   int
 	Only     string
+	Alone    bool // never two faults at once
 	Clients  int
+	Edits    []edit // of the gateway's sources, for this run only
 	Progress io.Writer
-}
-
-// Report is what came of it.
-type Report struct {
-	Seed   uint64
-	Rounds []Round
-}
-
-// Round is one fault under load.
-type Round struct {
-	Fault     string
-	Asked     int           // requests, repetitions included
-	Admitted  int           // distinct redemptions that clients were told of
-	Persisted int           // of these, told to be persisted
-	Lost      int           // told, and not there any more
-	LostSafe  int           // of these, told to be persisted
-	Over      int           // redemptions above a code's uses, in what clients were told
-	Drift     int           // differences between Redis and Postgres
-	Closed    time.Duration // the longest time in which nobody was answered
-}
-
-// Breaches are rounds in which a promise did not hold.
-func (r *Report) Breaches() (n int) {
-	for _, one := range r.Rounds {
-		if one.Lost > 0 || one.Over > 0 || one.Drift > 0 {
-			n++
-		}
-	}
-	return n
-}
-
-// Print writes the table.
-func (r *Report) Print(to io.Writer) {
-	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "fault\trounds\trequests\tadmitted\tpersisted\tlost\tlost persisted\tover-redeemed\tdrift\tlongest silence\t")
-	total := map[string]*Round{}
-	count := map[string]int{}
-	var names []string
-	for _, one := range r.Rounds {
-		for _, name := range []string{one.Fault, "all"} {
-			t := total[name]
-			if t == nil {
-				t = &Round{Fault: name}
-				total[name] = t
-				names = append(names, name)
-			}
-			count[name]++
-			t.Asked += one.Asked
-			t.Admitted += one.Admitted
-			t.Persisted += one.Persisted
-			t.Lost += one.Lost
-			t.LostSafe += one.LostSafe
-			t.Over += one.Over
-			t.Drift += one.Drift
-			t.Closed = max(t.Closed, one.Closed)
-		}
-	}
-	for _, name := range names {
-		if name != "all" {
-			line(w, total[name], count[name])
-		}
-	}
-	if total["all"] != nil {
-		line(w, total["all"], count["all"])
-	}
-	w.Flush()
-	fmt.Fprintf(to, "seed %d, %d breaches\n", r.Seed, r.Breaches())
-}
-
-func line(w io.Writer, t *Round, n int) {
-	fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%v\t\n", t.Fault, n, t.Asked, t.Admitted, t.Persisted, t.Lost, t.LostSafe, t.Over, t.Drift, t.Closed.Round(time.Millisecond))
 }
 
 // The size of a round: codes run dry while the fault is on, so that both a lost
@@ -103,80 +37,191 @@ const (
 	subjects    = 100_000
 )
 
-// Run tortures.
-func Run(ctx context.Context, o Options) (*Report, error) {
+// torture is a run: worlds are built when a fault first asks for one.
+type torture struct {
+	Options
+	dir      string
+	binaries binaries
+	worlds   map[kind]*world
+	rng      *rand.Rand
+}
+
+// Run tortures. What it reports before an error is reported with it.
+func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	list, err := chosen(o.Only)
 	if err != nil {
 		return nil, err
 	}
-	w, err := build(ctx)
-	if err != nil {
+	t := &torture{Options: o, worlds: map[kind]*world{}, rng: rand.New(rand.NewPCG(o.Seed, 1))}
+	if t.dir, err = os.MkdirTemp("", "admitone-binaries-"); err != nil {
 		return nil, err
 	}
-	defer w.close()
+	defer os.RemoveAll(t.dir)
+	if t.binaries.current, err = compile(ctx, t.dir, "admitone", o.Edits...); err != nil {
+		return nil, err
+	}
+	if t.binaries.next, err = compile(ctx, t.dir, "admitone-next", nextRelease...); err != nil {
+		return nil, err
+	}
 	report := &Report{Seed: o.Seed}
-	rng := rand.New(rand.NewPCG(o.Seed, 1))
-	for n := range o.Rounds {
-		f := list[rng.IntN(len(list))]
-		if n < len(list) {
-			f = list[n] // each one at least once
+	defer func() {
+		for _, w := range t.worlds {
+			w.close()
 		}
-		one, err := w.round(ctx, n, f, rng, o)
+		report.Left = len(children())
+	}()
+	for n := range o.Rounds {
+		together := t.pick(list, n)
+		one, err := t.round(ctx, n, together)
+		if err != nil && ctx.Err() == nil {
+			t.keep()
+		}
 		if err != nil {
-			return report, fmt.Errorf("round %d, %s, seed %d: %w", n, f.name, o.Seed, err)
+			return report, fmt.Errorf("round %d, %s, seed %d: %w", n, names(together), o.Seed, err)
 		}
 		report.Rounds = append(report.Rounds, one)
-		fmt.Fprintf(o.Progress, "round %d: %s: %d requests, %d admitted, %d lost, %d over, %d drift, silent for %v\n",
-			n, f.name, one.Asked, one.Admitted, one.Lost, one.Over, one.Drift, one.Closed.Round(time.Millisecond))
+		fmt.Fprintf(o.Progress, "round %d: %s: %d requests, %d admitted, %d lost, %d over, %d drift, fenced for %v, silent for %v %s\n",
+			n, one.Fault, one.Asked, one.Admitted, one.Lost, one.Over, one.Drift, one.Fenced.Round(time.Millisecond), one.Silent.Round(time.Millisecond), one.Breach())
 	}
 	return report, nil
 }
 
-// round plays one fault in a launch of its own.
-func (w *world) round(ctx context.Context, n int, f fault, rng *rand.Rand, o Options) (Round, error) {
+// keep leaves the worlds' directories behind and tells where they are: the
+// servers' logs are in them.
+func (t *torture) keep() {
+	for _, w := range t.worlds {
+		w.keep = true
+		fmt.Fprintln(t.Progress, "logs:", w.dir)
+	}
+}
+
+// pick chooses a round's faults: each one alone first, then any, every third
+// time with another beside it.
+func (t *torture) pick(list []fault, n int) []fault {
+	if n < len(list) {
+		return list[n : n+1]
+	}
+	first := list[t.rng.IntN(len(list))]
+	if t.Alone || t.rng.IntN(3) > 0 {
+		return []fault{first}
+	}
+	var others []fault
+	for _, f := range list {
+		if mixable(first, f) {
+			others = append(others, f)
+		}
+	}
+	if len(others) == 0 {
+		return []fault{first}
+	}
+	return []fault{first, others[t.rng.IntN(len(others))]}
+}
+
+func names(list []fault) string {
+	words := make([]string, len(list))
+	for i, f := range list {
+		words[i] = f.name
+	}
+	return strings.Join(words, " + ")
+}
+
+// world is the one of a kind, built when it is first asked for.
+func (t *torture) world(ctx context.Context, k kind) (*world, error) {
+	if w := t.worlds[k]; w != nil {
+		return w, nil
+	}
+	starting, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	w, err := build(starting, k, t.binaries)
+	if err != nil {
+		return nil, fmt.Errorf("starting a %s world: %w", k, err)
+	}
+	t.worlds[k] = w
+	return w, nil
+}
+
+// round plays faults in a launch of its own.
+func (t *torture) round(ctx context.Context, n int, together []fault) (one Round, err error) {
+	w, err := t.world(ctx, together[0].kind)
+	if err != nil {
+		return one, err
+	}
+	one = Round{Fault: names(together), Mixed: len(together) > 1}
+	breaks, loses, orphans := false, false, false
+	for _, f := range together {
+		breaks, loses, orphans = breaks || f.breaks, loses || f.loses, orphans || f.orphans
+	}
+	one.Excused = loses && orphans
 	launch := fmt.Sprintf("round-%d", n)
 	codes, err := w.launch(ctx, launch)
 	if err != nil {
-		return Round{}, err
+		return one, err
 	}
-	crowd := &crowd{world: w, launch: launch, codes: codes, told: map[told]gateway.ID{}, safe: map[told]bool{}}
-	crowd.last.Store(time.Now().UnixNano())
+	epoch, err := w.epoch(ctx, launch)
+	if err != nil {
+		return one, err
+	}
+	crowd := w.crowd(launch, codes)
 	load, stop := context.WithCancel(ctx)
+	defer stop()
 	var clients sync.WaitGroup
-	for range o.Clients {
-		own := rand.New(rand.NewPCG(rng.Uint64(), 2))
-		clients.Go(func() { crowd.ask(load, own) })
+	for number := range t.Clients {
+		own := rand.New(rand.NewPCG(t.rng.Uint64(), 2))
+		clients.Go(func() { crowd.ask(load, number, own) })
 	}
 	pause(ctx, 400*time.Millisecond)
-	err = f.do(ctx, w, rng)
+	err = t.play(ctx, w, launch, together)
 	if err == nil {
-		err = w.calmEnough(ctx, launch)
+		err = crowd.served(ctx, t.rng)
 	}
 	pause(ctx, 400*time.Millisecond)
 	stop()
 	clients.Wait()
 	if err != nil {
-		return Round{}, fmt.Errorf("the fault itself: %w", err)
+		return one, err
 	}
 	if err := w.calm(ctx, launch); err != nil {
-		return Round{}, err
+		return one, err
 	}
-	return crowd.settle(ctx, f.name)
+	now, err := w.epoch(ctx, launch)
+	if err != nil {
+		return one, err
+	}
+	one.Unfenced = breaks && now <= epoch
+	if err := crowd.settle(ctx, &one); err != nil {
+		return one, err
+	}
+	for _, f := range together {
+		if f.after == nil {
+			continue
+		}
+		if err := f.after(ctx, &scene{w, launch, t.rng}); err != nil {
+			return one, fmt.Errorf("after %s: %w", f.name, err)
+		}
+	}
+	return one, nil
 }
 
-// calmEnough waits until some gateway serves the launch again.
-func (w *world) calmEnough(ctx context.Context, launch string) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	for ctx.Err() == nil {
-		for _, g := range w.gateways {
-			if _, err := g.api.Position(ctx, launch); err == nil {
-				return nil
+// play lets faults happen, all at the same time.
+func (t *torture) play(ctx context.Context, w *world, launch string, together []fault) error {
+	results := make(chan error, len(together))
+	for _, f := range together {
+		s := &scene{w, launch, rand.New(rand.NewPCG(t.rng.Uint64(), 3))}
+		go func() {
+			err := f.do(ctx, s)
+			if err != nil {
+				err = fmt.Errorf("the fault %s itself: %w", f.name, err)
 			}
-		}
-		pause(ctx, 50*time.Millisecond)
+			results <- err
+		}()
 	}
-	return errors.New("no gateway serves the launch within a minute")
+	var first error
+	for range together {
+		if err := <-results; err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
 }
 
 // launch makes a launch with codes, all of it in Postgres before it returns.
@@ -200,108 +245,16 @@ func (w *world) launch(ctx context.Context, name string) ([]string, error) {
 	return codes, w.calm(ctx, name)
 }
 
-// told is what a client was told of: a subject is in by a code.
-type told struct{ code, subject string }
+func directClient(r *rig.Redis) *redis.Client { return redis.NewClient(&redis.Options{Addr: r.Addr()}) }
 
-// crowd are the clients of a round and their ledger.
-type crowd struct {
-	world  *world
-	launch string
-	codes  []string
-	asked  atomic.Int64
-	last   atomic.Int64 // when somebody was answered, Unix ns
-	quiet  atomic.Int64 // the longest silence, ns
-
-	mu   sync.Mutex
-	told map[told]gateway.ID
-	safe map[told]bool
-	twin int // answers that named another redemption than before
-}
-
-// ask redeems until the context is over. A request whose outcome is unknown is
-// repeated, at any gateway, until it is known.
-func (c *crowd) ask(ctx context.Context, rng *rand.Rand) {
-	for ctx.Err() == nil {
-		r := client.Redeem{Code: c.codes[rng.IntN(len(c.codes))], Subject: fmt.Sprintf("s%d", rng.IntN(subjects))}
-		if rng.IntN(3) == 0 {
-			r.Ack = gateway.DurabilityPersisted
-		}
-		for ctx.Err() == nil {
-			g := c.world.gateways[rng.IntN(len(c.world.gateways))]
-			attempt, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-			answer, err := g.api.Redeem(attempt, c.launch, r)
-			cancel()
-			c.asked.Add(1)
-			if c.note(r, answer, err) {
-				break
-			}
-			pause(ctx, 5*time.Millisecond)
+// children are the processes that this one has started and that still run.
+func children() (list []string) {
+	tasks, _ := filepath.Glob("/proc/self/task/*/children")
+	for _, path := range tasks {
+		b, err := os.ReadFile(path)
+		if err == nil {
+			list = append(list, strings.Fields(string(b))...)
 		}
 	}
-}
-
-// note writes an answer down; false for one that decides nothing.
-func (c *crowd) note(r client.Redeem, answer client.Redemption, err error) bool {
-	var e *gateway.Error
-	if err != nil && !(errors.As(err, &e) && e.RetryAfter == 0 && e.Reason.Status() < 500) {
-		return false
-	}
-	now := time.Now().UnixNano()
-	silence := now - c.last.Swap(now)
-	for longest := c.quiet.Load(); silence > longest && !c.quiet.CompareAndSwap(longest, silence); longest = c.quiet.Load() {
-	}
-	if err != nil {
-		return true
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	k := told{r.Code, r.Subject}
-	if id, ok := c.told[k]; ok && id != answer.ID {
-		c.twin++
-	}
-	c.told[k] = answer.ID
-	c.safe[k] = c.safe[k] || answer.Receipt.Durability == gateway.DurabilityPersisted
-	return true
-}
-
-// settle compares what clients were told with both stores.
-func (c *crowd) settle(ctx context.Context, fault string) (Round, error) {
-	one := Round{Fault: fault, Asked: int(c.asked.Load()), Admitted: len(c.told), Closed: time.Duration(c.quiet.Load()), Over: c.twin}
-	inPostgres := map[gateway.ID]bool{}
-	api := c.world.gateways[0].api
-	for p := (gateway.Page{Limit: 100}); ; {
-		page, err := api.Redemptions(ctx, c.launch, gateway.RedemptionFilter{Status: gateway.Committed}, p)
-		if err != nil {
-			return one, err
-		}
-		for _, r := range page.Data {
-			inPostgres[r.ID] = true
-		}
-		if !page.HasMore {
-			break
-		}
-		p.After = page.Next
-	}
-	perCode := map[string]int{}
-	for k, id := range c.told {
-		perCode[k.code]++
-		if c.safe[k] {
-			one.Persisted++
-		}
-		if !inPostgres[id] {
-			one.Lost++
-			if c.safe[k] {
-				one.LostSafe++
-			}
-		}
-	}
-	for _, n := range perCode {
-		one.Over += max(0, n-usesOfACode)
-	}
-	v, err := api.Verify(ctx, c.launch)
-	if err != nil {
-		return one, err
-	}
-	one.Drift = v.Drift
-	return one, nil
+	return list
 }

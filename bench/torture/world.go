@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
+	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -15,37 +12,50 @@ import (
 
 	"admitone/bench/rig"
 	"admitone/gateway"
-	"admitone/gateway/client"
 	"admitone/gateway/keyring"
+	"admitone/lua"
 )
 
-// world is everything that runs.
+// kind is how Redis is deployed.
+type kind string
+
+// The kinds.
+const (
+	standalone kind = "standalone"
+	sentinel   kind = "sentinel"
+	cluster    kind = "cluster"
+)
+
+// world is everything that runs: a Redis of one kind, a postgres, gateways.
 type world struct {
+	kind     kind
 	dir      string
-	redis    *rig.Redis
+	shim     *shim      // standalone
+	redis    *rig.Redis // standalone, sentinel: the master
+	replica  *rig.Redis // sentinel
+	sentinel *rig.Sentinel
+	cluster  *rig.Cluster
+	client   redis.UniversalClient // of the harness itself
 	postgres *rig.Postgres
-	client   *redis.Client
+	toStore  *rig.Proxy // between the gateways and postgres
 	gateways []*process
 	adminKey string
-}
-
-// process is one `admitone serve`.
-type process struct {
-	world         *world
-	n             int
-	public, admin string
-	program       *rig.Program
-	api           *client.Client
+	replicas int  // made so far
+	keep     bool // the directory, for its logs
 }
 
 const gateways = 2
 
-func build(ctx context.Context) (_ *world, err error) {
+// binaries are the gateway as it is and as its next release may be.
+type binaries struct{ current, next string }
+
+// build starts a world. Its postgres, gateways and secrets are its own.
+func build(ctx context.Context, k kind, b binaries) (_ *world, err error) {
 	dir, err := os.MkdirTemp("", "admitone-torture-")
 	if err != nil {
 		return nil, err
 	}
-	w := &world{dir: dir, adminKey: gateway.NewAPIKey()}
+	w := &world{kind: k, dir: dir, adminKey: gateway.NewAPIKey()}
 	defer func() {
 		if err != nil {
 			w.close()
@@ -54,35 +64,33 @@ func build(ctx context.Context) (_ *world, err error) {
 	if err := os.Chmod(dir, 0o755); err != nil { // postgres is another user
 		return nil, err
 	}
-	binary := filepath.Join(dir, "admitone")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "admitone/cmd/admitone").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("go build: %w: %s", err, out)
-	}
 	if w.postgres, err = rig.StartPostgres(ctx, rig.PostgresOptions{Dir: filepath.Join(dir, "postgres"), Durable: true}); err != nil {
 		return nil, err
 	}
 	if err := w.postgres.Create(ctx, "admitone"); err != nil {
 		return nil, err
 	}
-	if w.redis, err = rig.StartRedis(ctx, rig.RedisOptions{Dir: filepath.Join(dir, "redis"), AppendOnly: true, Fsync: "everysec"}); err != nil {
+	store, err := url.Parse(w.postgres.Database("admitone"))
+	if err != nil {
 		return nil, err
 	}
-	w.client = redis.NewClient(&redis.Options{Addr: w.redis.Addr()})
+	if w.toStore, err = rig.StartProxy(store.Host); err != nil {
+		return nil, err
+	}
+	store.Host = w.toStore.Addr()
+	if err := w.startRedis(ctx); err != nil {
+		return nil, err
+	}
 	for name, text := range map[string]string{"secrets": keyring.GenerateSecret(), "admin-key": w.adminKey} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			return nil, err
 		}
 	}
 	for n := range gateways {
-		p := &process{world: w, n: n}
-		for _, addr := range []*string{&p.public, &p.admin} {
-			port, err := rig.FreePort()
-			if err != nil {
-				return nil, err
-			}
-			*addr = fmt.Sprintf("127.0.0.1:%d", port)
+		p, err := newProcess(w, n, b, store.String())
+		if err != nil {
+			return nil, err
 		}
-		p.api = client.New("http://"+p.public, "http://"+p.admin, w.adminKey, client.Options{Retries: -1})
 		w.gateways = append(w.gateways, p)
 		if err := p.start(ctx); err != nil {
 			return nil, err
@@ -91,35 +99,47 @@ func build(ctx context.Context) (_ *world, err error) {
 	return w, nil
 }
 
-// start starts the gateway, again and again while Postgres is coming back.
-func (p *process) start(ctx context.Context) error {
-	w := p.world
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	for {
-		var err error
-		p.program, err = rig.StartProgram(ctx, filepath.Join(w.dir, fmt.Sprintf("gateway-%d.log", p.n)), p.live, filepath.Join(w.dir, "admitone"), "serve",
-			"--addr", p.public, "--admin-addr", p.admin, "--redis", w.redis.URL(), "--postgres", w.postgres.Database("admitone"), "--per-address", "4096",
-			"--secrets-file", filepath.Join(w.dir, "secrets"), "--admin-key-file", filepath.Join(w.dir, "admin-key"), "--log-level", "warn")
-		if err == nil || ctx.Err() != nil {
+// startRedis starts the kind of Redis that the world has.
+func (w *world) startRedis(ctx context.Context) (err error) {
+	o := rig.RedisOptions{Dir: filepath.Join(w.dir, "redis"), AppendOnly: true, Fsync: "everysec"}
+	switch w.kind {
+	case standalone:
+		if w.shim, err = buildShim(ctx, w.dir); err != nil {
 			return err
 		}
-		pause(ctx, 100*time.Millisecond)
+		o.Env = w.shim.env()
+		if w.redis, err = rig.StartRedis(ctx, o); err != nil {
+			return err
+		}
+		w.client = directClient(w.redis)
+	case sentinel:
+		if w.redis, err = rig.StartRedis(ctx, o); err != nil {
+			return err
+		}
+		o.Dir, o.ReplicaOf = filepath.Join(w.dir, "replica"), w.redis.Addr()
+		if w.replica, err = rig.StartRedis(ctx, o); err != nil {
+			return err
+		}
+		if err := w.replica.InSync(ctx); err != nil {
+			return err
+		}
+		w.sentinel, err = rig.StartSentinel(ctx, rig.SentinelOptions{
+			Dir: filepath.Join(w.dir, "sentinel"), Name: "admitone", Master: w.redis.Addr(), Quorum: 1, DownAfter: 500 * time.Millisecond,
+		})
+		if err != nil {
+			return err
+		}
+		if err := w.sentinel.Knows(ctx, 1); err != nil {
+			return err
+		}
+		w.client = lua.NewClient(&redis.UniversalOptions{Addrs: []string{w.sentinel.Addr()}, MasterName: "admitone"})
+	case cluster:
+		if w.cluster, err = rig.StartCluster(ctx, o, 3); err != nil {
+			return err
+		}
+		w.client = lua.NewClient(&redis.UniversalOptions{Addrs: []string{w.cluster.Nodes[0].Addr()}, IsClusterMode: true})
 	}
-}
-
-func (p *process) live(ctx context.Context) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.admin+"/healthz", nil)
-	if err != nil {
-		return err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	_, err = io.Copy(io.Discard, response.Body)
-	return err
+	return nil
 }
 
 func (w *world) close() {
@@ -127,15 +147,32 @@ func (w *world) close() {
 		if g.program != nil {
 			g.program.Kill()
 		}
+		if g.link != nil {
+			g.link.Close()
+		}
 	}
-	if w.redis != nil {
-		w.redis.Kill()
+	if w.client != nil {
+		w.client.Close()
+	}
+	if w.sentinel != nil {
+		w.sentinel.Kill()
+	}
+	for _, r := range []*rig.Redis{w.redis, w.replica} {
+		if r != nil {
+			r.Kill()
+		}
+	}
+	if w.cluster != nil {
+		w.cluster.Kill()
+	}
+	if w.toStore != nil {
+		w.toStore.Close()
 	}
 	if w.postgres != nil {
 		w.postgres.Kill()
 	}
-	if w.client != nil {
-		w.client.Close()
+	if w.keep {
+		return
 	}
 	os.RemoveAll(w.dir)
 }
@@ -143,23 +180,51 @@ func (w *world) close() {
 // calm waits until every gateway serves the launch and Postgres holds what
 // Redis does.
 func (w *world) calm(ctx context.Context, launch string) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	var last error
-	for ctx.Err() == nil {
-		settled := 0
+	return eventually(ctx, "every gateway serves the launch, and Postgres holds what Redis does", func() error {
 		for _, g := range w.gateways {
-			at, err := g.api.Position(ctx, launch)
-			if err == nil && at.Entries == 0 {
-				settled++
-			} else if err != nil {
-				last = err
+			asking, cancel := context.WithTimeout(ctx, 5*time.Second)
+			at, err := g.api.Position(asking, launch)
+			cancel()
+			if err != nil {
+				return fmt.Errorf("gateway %d: %w", g.n, err)
+			}
+			if at.Entries > 0 {
+				return fmt.Errorf("gateway %d: Redis is at position %d, Postgres at %d", g.n, at.Seq, at.Persisted)
 			}
 		}
-		if settled == len(w.gateways) {
+		return nil
+	})
+}
+
+// epoch is the launch's epoch as a gateway that serves it says.
+func (w *world) epoch(ctx context.Context, launch string) (epoch uint64, err error) {
+	err = eventually(ctx, "the epoch is known", func() error {
+		at, err := w.gateways[0].api.Position(ctx, launch)
+		epoch = at.Epoch
+		return err
+	})
+	return epoch, err
+}
+
+// eventually tries for a minute: what a fault needs may be broken by another.
+func eventually(ctx context.Context, what string, try func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		err := try()
+		if err == nil {
 			return nil
 		}
 		pause(ctx, 50*time.Millisecond)
+		if ctx.Err() != nil {
+			return fmt.Errorf("not so within a minute: %s: %w", what, err)
+		}
 	}
-	return errors.Join(errors.New("it did not come to rest within a minute"), last)
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
 }

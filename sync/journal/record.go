@@ -30,7 +30,7 @@ var ErrMalformed = errors.New("journal: malformed record")
 func Parse(launch, raw string) (gateway.Record, error) {
 	head, rest, more := strings.Cut(raw, "\n")
 	h := strings.Split(head, "\t")
-	if h[0] != strconv.Itoa(gateway.RecordVersion) {
+	if !known(h[0]) {
 		if _, err := strconv.ParseUint(h[0], 10, 32); err == nil && len(h) > 1 {
 			return gateway.Record{}, fmt.Errorf("%w: %s", ErrVersion, h[0])
 		}
@@ -53,6 +53,12 @@ func Parse(launch, raw string) (gateway.Record, error) {
 		r.Events = append(r.Events, e)
 	}
 	return r, nil
+}
+
+// known reports whether this gateway reads records of a version: of its own
+// release's, and of the one before, whose gateways may run beside it.
+func known(version string) bool {
+	return version == strconv.Itoa(gateway.RecordVersion) || gateway.RecordVersion > 1 && version == strconv.Itoa(gateway.RecordVersion-1)
 }
 
 // arity is how many words follow a line's kind.

@@ -69,6 +69,10 @@ func Open(ctx context.Context, url string, opener Opener) (*Ledger, error) {
 	if config.ConnConfig.RuntimeParams["statement_timeout"] == "" {
 		config.ConnConfig.RuntimeParams["statement_timeout"] = "60000"
 	}
+	if config.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] == "" {
+		// A process that hangs with rows locked must not hold up the others.
+		config.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "10000"
+	}
 	config.ConnConfig.RuntimeParams["application_name"] = "admitone"
 	config.MaxConns = max(config.MaxConns, 8)
 	config.ConnConfig.ConnectTimeout = 5 * time.Second

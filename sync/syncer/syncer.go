@@ -48,6 +48,7 @@ type Options struct {
 	Events  int           // a batch, about; 5,000
 	Wait    time.Duration // for the next record; 1 s
 	Pause   time.Duration // after an error, with jitter; 500 ms
+	Lease   time.Duration // a leader that hangs for longer loses its lock to another; 10 s
 }
 
 // Syncer copies journals while it leads.
@@ -70,6 +71,9 @@ func New(o Options) *Syncer {
 	if o.Pause == 0 {
 		o.Pause = 500 * time.Millisecond
 	}
+	if o.Lease == 0 {
+		o.Lease = 10 * time.Second
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -82,15 +86,23 @@ func New(o Options) *Syncer {
 // tidyEvery is how often the ledger forgets what is old.
 const tidyEvery = time.Hour
 
-// Lead copies all journals until the context is over. Run calls it while this
+// Lead copies all journals until the context is over. Run does it while this
 // process holds the lock.
-func (s *Syncer) Lead(ctx context.Context) {
+func (s *Syncer) Lead(ctx context.Context) { _ = s.lead(ctx, false) } // nothing else ends it
+
+// lead copies all journals until the context is over. With aside set it returns
+// journal.ErrVersion, before that, when it meets a record that only a newer
+// release can read: such a one should lead.
+func (s *Syncer) lead(ctx context.Context, aside bool) error {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	s.metrics.leader.Set(1)
 	defer s.metrics.leader.Set(0)
 	var launches sync.WaitGroup
 	defer launches.Wait()
 	known := map[string]bool{}
-	tidied := time.Now()
+	began := time.Now()
+	tidied := began
 	for ctx.Err() == nil {
 		names, err := s.Source.Launches(ctx)
 		if err != nil {
@@ -99,7 +111,13 @@ func (s *Syncer) Lead(ctx context.Context) {
 		for _, name := range names {
 			if !known[name] {
 				known[name] = true
-				launches.Go(func() { s.follow(ctx, name) })
+				launches.Go(func() {
+					s.follow(ctx, name, func(err error) {
+						if aside || time.Since(began) > insist {
+							end(err)
+						}
+					})
+				})
 			}
 		}
 		if time.Since(tidied) > tidyEvery {
@@ -110,6 +128,10 @@ func (s *Syncer) Lead(ctx context.Context) {
 		}
 		pause(ctx, discover)
 	}
+	if cause := context.Cause(ctx); errors.Is(cause, journal.ErrVersion) {
+		return cause
+	}
+	return nil
 }
 
 // discover is about how often the syncer looks for new launches.
@@ -126,8 +148,9 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 // follow copies one launch's journal until the context is over. Whatever goes
-// wrong, it begins again from the position that Postgres tells.
-func (s *Syncer) follow(ctx context.Context, launch string) {
+// wrong, it begins again from the position that Postgres tells; what is too new
+// for it is told to tooNew.
+func (s *Syncer) follow(ctx context.Context, launch string, tooNew func(error)) {
 	log := s.Logger.With("launch", launch)
 	for ctx.Err() == nil {
 		err := s.copy(ctx, launch)
@@ -138,6 +161,9 @@ func (s *Syncer) follow(ctx context.Context, launch string) {
 		s.metrics.errors.WithLabelValues(launch, reason).Inc()
 		s.metrics.stalled.WithLabelValues(launch).Set(1)
 		log.Warn("the journal is not being copied; trying again", "reason", reason, "error", err)
+		if errors.Is(err, journal.ErrVersion) {
+			tooNew(err)
+		}
 		pause(ctx, s.Pause)
 	}
 	s.metrics.forget(launch)

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"admitone/gateway"
+	"admitone/gateway/client"
+)
+
+// crowd are the clients of a round and their ledger.
+type crowd struct {
+	world    *world
+	launch   string
+	codes    []string
+	began    time.Time
+	asked    atomic.Int64
+	answered atomic.Int64
+	last     atomic.Int64           // when somebody was answered, since began, ns
+	silent   atomic.Int64           // the longest silence, ns
+	shut     [gateways]atomic.Int64 // since when a gateway answers not_admitted, since began, ns; 0: it does not
+	fenced   [gateways]atomic.Int64 // how long each did, ns
+
+	mu      sync.Mutex
+	told    map[asked]gateway.ID
+	safe    map[asked]bool
+	history []porcupine.Operation
+	twin    int // answers that named another redemption than before
+}
+
+func (w *world) crowd(launch string, codes []string) *crowd {
+	return &crowd{world: w, launch: launch, codes: codes, began: time.Now(), told: map[asked]gateway.ID{}, safe: map[asked]bool{}}
+}
+
+// ask redeems until the context is over. A request whose outcome is unknown is
+// repeated, at any gateway, until it is known; now and then one is repeated
+// that is known.
+func (c *crowd) ask(ctx context.Context, number int, rng *rand.Rand) {
+	var want asked
+	for ctx.Err() == nil {
+		if want.code == "" || rng.IntN(10) > 0 {
+			want = asked{c.codes[rng.IntN(len(c.codes))], fmt.Sprintf("s%d", rng.IntN(subjects))}
+		}
+		c.redeem(ctx, number, want, rng.IntN(3) == 0, func() int { return rng.IntN(len(c.world.gateways)) })
+	}
+}
+
+// served returns once every gateway has decided something after the fault: so
+// each has noticed what happened.
+func (c *crowd) served(ctx context.Context, rng *rand.Rand) error {
+	for n := range c.world.gateways {
+		want := asked{c.codes[rng.IntN(len(c.codes))], fmt.Sprintf("probe-%d", n)}
+		patient, cancel := context.WithTimeout(ctx, time.Minute)
+		end := c.redeem(patient, -1-n, want, false, func() int { return n })
+		cancel()
+		if end == unknown {
+			return fmt.Errorf("gateway %d decides nothing within a minute", n)
+		}
+	}
+	return nil
+}
+
+// redeem asks for one use until its outcome is known or the context is over,
+// each time at the gateway that at tells.
+func (c *crowd) redeem(ctx context.Context, number int, want asked, persisted bool, at func() int) outcome {
+	r := client.Redeem{Code: want.code, Subject: want.subject}
+	if persisted {
+		r.Ack = gateway.DurabilityPersisted
+	}
+	call, end := time.Since(c.began), unknown
+	for end == unknown && ctx.Err() == nil {
+		n := at()
+		attempt, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		answer, err := c.world.gateways[n].api.Redeem(attempt, c.launch, r)
+		cancel()
+		c.asked.Add(1)
+		if end = c.note(n, want, answer, err); end == unknown {
+			pause(ctx, 5*time.Millisecond)
+		}
+	}
+	back := int64(time.Since(c.began))
+	if end == unknown {
+		back = math.MaxInt64 // it may still be decided
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.history = append(c.history, porcupine.Operation{ClientId: number, Input: want, Call: int64(call), Output: end, Return: back})
+	return end
+}
+
+// note writes an answer down.
+func (c *crowd) note(n int, want asked, answer client.Redemption, err error) outcome {
+	now := int64(time.Since(c.began))
+	var e *gateway.Error
+	if err != nil && !errors.As(err, &e) {
+		return unknown
+	}
+	if err != nil && (e.RetryAfter > 0 || e.Reason.Status() >= 500) {
+		if e.Reason == gateway.NotAdmitted {
+			c.shut[n].CompareAndSwap(0, now)
+		}
+		return unknown
+	}
+	c.answered.Add(1)
+	if since := c.shut[n].Swap(0); since != 0 && since < now {
+		c.fenced[n].Add(now - since)
+	}
+	raise(&c.silent, now-c.last.Swap(now))
+	if err != nil {
+		return exhausted
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if id, ok := c.told[want]; ok && id != answer.ID {
+		c.twin++
+	}
+	c.told[want] = answer.ID
+	c.safe[want] = c.safe[want] || answer.Receipt.Durability == gateway.DurabilityPersisted
+	return admitted
+}
+
+func raise(highest *atomic.Int64, n int64) {
+	for was := highest.Load(); n > was && !highest.CompareAndSwap(was, n); was = highest.Load() {
+	}
+}
+
+// settle compares what clients were told with both stores.
+func (c *crowd) settle(ctx context.Context, one *Round) error {
+	one.Asked, one.Answered, one.Admitted = int(c.asked.Load()), int(c.answered.Load()), len(c.told)
+	one.Silent, one.Over = time.Duration(c.silent.Load()), c.twin
+	for n := range c.fenced {
+		one.Fenced = max(one.Fenced, time.Duration(c.fenced[n].Load()))
+	}
+	inPostgres, err := c.stored(ctx)
+	if err != nil {
+		return err
+	}
+	perCode := map[string]int{}
+	for _, code := range inPostgres {
+		perCode[code]++
+	}
+	for want, id := range c.told {
+		if c.safe[want] {
+			one.Persisted++
+		}
+		if _, ok := inPostgres[id]; !ok {
+			one.Lost++
+			if c.safe[want] {
+				one.LostSafe++
+			}
+		}
+	}
+	for _, n := range perCode {
+		one.Over += max(0, n-usesOfACode)
+	}
+	// A loss that is excused is a hole in the history.
+	if one.Lost == 0 || !one.Excused {
+		one.Crooked, one.Unchecked = check(c.history, usesOfACode)
+	}
+	conflicts, err := c.world.gateways[0].api.Conflicts(ctx, c.launch)
+	if err != nil {
+		return err
+	}
+	one.Conflicts = len(conflicts)
+	v, err := c.world.gateways[0].api.Verify(ctx, c.launch)
+	if err != nil {
+		return err
+	}
+	one.Drift = v.Drift
+	return nil
+}
+
+// stored are the redemptions that Postgres holds, and their codes.
+func (c *crowd) stored(ctx context.Context) (map[gateway.ID]string, error) {
+	all := map[gateway.ID]string{}
+	for p := (gateway.Page{Limit: 100}); ; {
+		page, err := c.world.gateways[0].api.Redemptions(ctx, c.launch, gateway.RedemptionFilter{Status: gateway.Committed}, p)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range page.Data {
+			all[r.ID] = r.Code
+		}
+		if !page.HasMore {
+			return all, nil
+		}
+		p.After = page.Next
+	}
+}

@@ -1,0 +1,260 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// networkFaults hit the connections between gateways and Redis.
+var networkFaults = []fault{
+	{
+		name: "network-cut", kind: standalone, hits: hitsNetwork,
+		do: func(ctx context.Context, s *scene) error {
+			return s.onLinks(ctx, func(g *process) { g.link.Cut() })
+		},
+	},
+	{
+		name: "network-slow", kind: standalone, hits: hitsNetwork,
+		do: func(ctx context.Context, s *scene) error {
+			delay := time.Duration(20+s.rng.IntN(200)) * time.Millisecond
+			return s.onLinks(ctx, func(g *process) { g.link.Delay(delay) })
+		},
+	},
+	{
+		name: "replies-lost", kind: standalone, hits: hitsNetwork,
+		do: func(ctx context.Context, s *scene) error {
+			return s.onLinks(ctx, func(g *process) { g.link.DropReplies() })
+		},
+	},
+}
+
+// onLinks breaks the way to Redis of some gateways for a while.
+func (s *scene) onLinks(ctx context.Context, breaks func(*process)) error {
+	some := s.some()
+	for _, g := range some {
+		breaks(g)
+	}
+	s.while(ctx, 200*time.Millisecond, 2*time.Second)
+	for _, g := range some {
+		g.link.Restore()
+	}
+	return nil
+}
+
+// postgresFaults hit Postgres.
+var postgresFaults = []fault{
+	{
+		name: "postgres-kill", kind: standalone, hits: hitsPostgres,
+		do: func(ctx context.Context, s *scene) error {
+			s.postgres.Kill()
+			s.while(ctx, 0, time.Second)
+			return s.postgres.Restart(ctx)
+		},
+	},
+	{
+		name: "postgres-stop", kind: standalone, hits: hitsPostgres,
+		do: func(ctx context.Context, s *scene) error {
+			if err := s.postgres.Stop(ctx); err != nil {
+				return err
+			}
+			s.while(ctx, 500*time.Millisecond, 2500*time.Millisecond)
+			return s.postgres.Restart(ctx)
+		},
+	},
+	{
+		name: "postgres-slow", kind: standalone, hits: hitsPostgres,
+		do: func(ctx context.Context, s *scene) error {
+			s.toStore.Delay(time.Duration(20+s.rng.IntN(80)) * time.Millisecond)
+			defer s.toStore.Restore()
+			s.while(ctx, time.Second, 3*time.Second)
+			return nil
+		},
+	},
+	{
+		name: "leader-cut", kind: standalone, hits: hitsPostgres,
+		do: func(ctx context.Context, s *scene) error {
+			for range 3 {
+				if err := s.endLeader(ctx); err != nil {
+					return err
+				}
+				s.while(ctx, 100*time.Millisecond, 600*time.Millisecond)
+			}
+			return nil
+		},
+	},
+}
+
+// endLeader ends the connection on which the syncer's leader holds its lock.
+func (s *scene) endLeader(ctx context.Context) error {
+	return eventually(ctx, "the leader's connection is ended", func() error {
+		conn, err := pgx.Connect(ctx, s.postgres.Database("admitone"))
+		if err != nil {
+			return err
+		}
+		defer conn.Close(ctx)
+		_, err = conn.Exec(ctx, `SELECT pg_terminate_backend(pid) FROM pg_locks
+			WHERE locktype = 'advisory' AND classid = $1 AND objid = $2 AND objsubid = 1 AND granted`, leaderLock>>32, leaderLock&0xffffffff)
+		return err
+	})
+}
+
+// leaderLock is the advisory lock of the syncer's leader: "admit".
+const leaderLock = 0x61646d6974
+
+// gatewayFaults hit gateways.
+var gatewayFaults = []fault{
+	{
+		name: "gateway-kill", kind: standalone, hits: hitsGateways, orphans: true,
+		do: func(ctx context.Context, s *scene) error {
+			g := s.one()
+			g.program.Kill()
+			return g.start(ctx)
+		},
+	},
+	{
+		name: "gateway-freeze", kind: standalone, hits: hitsGateways, orphans: true,
+		do: func(ctx context.Context, s *scene) error {
+			return s.freeze(ctx, s.one(), 500*time.Millisecond, 4*time.Second)
+		},
+	},
+	{
+		// The leader hangs, loses its lock to another, and goes on where it was.
+		name: "syncer-freeze", kind: standalone, hits: hitsGateways | hitsPostgres, orphans: true,
+		do: func(ctx context.Context, s *scene) error {
+			leader, err := s.leader(ctx)
+			if err != nil {
+				return err
+			}
+			if err := leader.program.Freeze(); err != nil {
+				return err
+			}
+			if err := s.endLeader(ctx); err != nil {
+				return err
+			}
+			s.while(ctx, 500*time.Millisecond, 4*time.Second)
+			return leader.program.Thaw()
+		},
+	},
+	{
+		// The next release beside this one: its records carry a version that
+		// this one does not know.
+		name: "rolling-upgrade", kind: standalone, hits: hitsGateways | hitsNetwork, orphans: true,
+		do: func(ctx context.Context, s *scene) error {
+			first := s.rng.IntN(len(s.gateways))
+			for i := range s.gateways {
+				if err := s.replace(ctx, s.gateways[(first+i)%len(s.gateways)], true); err != nil {
+					return err
+				}
+				s.while(ctx, 500*time.Millisecond, 1500*time.Millisecond)
+			}
+			return nil
+		},
+		after: func(ctx context.Context, s *scene) error {
+			for _, g := range s.gateways {
+				if err := s.replace(ctx, g, false); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	},
+}
+
+func (s *scene) freeze(ctx context.Context, g *process, least, most time.Duration) error {
+	if err := g.program.Freeze(); err != nil {
+		return err
+	}
+	s.while(ctx, least, most)
+	return g.program.Thaw()
+}
+
+// replace ends a gateway in order and starts it as the next release, or as the
+// present one again.
+func (s *scene) replace(ctx context.Context, g *process, next bool) error {
+	stopping, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	if err := g.program.Stop(stopping); err != nil {
+		return err
+	}
+	g.binary = g.binaries.current
+	if next {
+		g.binary = g.binaries.next
+	}
+	return g.start(ctx)
+}
+
+// sentinelFaults hit a master that a Sentinel watches.
+var sentinelFaults = []fault{
+	{
+		name: "sentinel-promotion", kind: sentinel, hits: hitsRedis, breaks: true, loses: true,
+		do: func(ctx context.Context, s *scene) error {
+			s.redis.Kill()
+			return s.promoted(ctx, true)
+		},
+	},
+	{
+		name: "sentinel-failover", kind: sentinel, hits: hitsRedis, breaks: true, loses: true,
+		do: func(ctx context.Context, s *scene) error {
+			// The Sentinel refuses a second failover soon after another.
+			err := eventually(ctx, "the Sentinel begins a failover", func() error { return s.sentinel.Failover(ctx) })
+			if err != nil {
+				return err
+			}
+			return s.promoted(ctx, false)
+		},
+	},
+}
+
+// promoted waits for the replica to be the master, and makes the old master
+// its replica.
+func (s *scene) promoted(ctx context.Context, dead bool) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	if _, err := s.sentinel.Promoted(ctx, s.redis.Addr()); err != nil {
+		return err
+	}
+	s.redis, s.replica = s.replica, s.redis
+	if dead {
+		if err := s.replica.Restart(ctx); err != nil {
+			return err
+		}
+	}
+	if err := s.replica.Follow(ctx, s.redis.Addr()); err != nil {
+		return err
+	}
+	if err := s.replica.InSync(ctx); err != nil {
+		return err
+	}
+	return s.sentinel.Knows(ctx, 1)
+}
+
+// clusterFaults hit a Cluster.
+var clusterFaults = []fault{
+	{
+		name: "cluster-reshard", kind: cluster, hits: hitsRedis, breaks: true,
+		do: func(ctx context.Context, s *scene) error {
+			from, slot, err := s.cluster.Owner(ctx, "ao:{"+s.launch+"}:meta")
+			if err != nil {
+				return err
+			}
+			to := (from + 1 + s.rng.IntN(len(s.cluster.Nodes)-1)) % len(s.cluster.Nodes)
+			return s.cluster.Reshard(ctx, slot, from, to)
+		},
+	},
+	{
+		name: "cluster-node-kill", kind: cluster, hits: hitsRedis, breaks: true, loses: true,
+		do: func(ctx context.Context, s *scene) error {
+			owner, _, err := s.cluster.Owner(ctx, "ao:{"+s.launch+"}:meta")
+			if err != nil {
+				return err
+			}
+			s.cluster.Nodes[owner].Kill()
+			if err := s.cluster.Nodes[owner].Restart(ctx); err != nil {
+				return err
+			}
+			return s.cluster.Agree(ctx)
+		},
+	},
+}

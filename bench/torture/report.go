@@ -1,0 +1,140 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// Report is what came of it.
+type Report struct {
+	Seed   uint64
+	Rounds []Round
+	// Left are processes that outlive the harness' worlds.
+	Left int
+}
+
+// Round is one fault, or two, under load.
+type Round struct {
+	Fault     string
+	Mixed     bool
+	Asked     int           // requests, repetitions included
+	Answered  int           // with a decision
+	Admitted  int           // distinct redemptions that clients were told of
+	Persisted int           // of these, told to be persisted
+	Lost      int           // told, and not there any more
+	LostSafe  int           // of these, told to be persisted
+	Excused   bool          // Redis and who answered were broken together: accepted answers may be lost
+	Over      int           // redemptions above a code's uses
+	Drift     int           // differences between Redis and Postgres
+	Crooked   int           // codes whose history is not linearizable
+	Unchecked int           // codes whose history took too long to check
+	Unfenced  bool          // the history broke, and no new epoch began
+	Conflicts int           // decisions that Postgres' constraints refused, reported as such
+	Silent    time.Duration // the longest time in which nobody was answered
+	Fenced    time.Duration // how long a gateway answered not_admitted, the longest of them
+}
+
+// Breach says which promise did not hold; "" if all did.
+func (r *Round) Breach() string {
+	var list []string
+	for what, broken := range map[string]bool{
+		"a persisted redemption is lost":          r.LostSafe > 0,
+		"an accepted redemption is lost":          r.Lost > r.LostSafe && !r.Excused,
+		"a code is above its uses":                r.Over > 0,
+		"Redis and Postgres differ":               r.Drift > 0,
+		"a code's history is not linearizable":    r.Crooked > 0,
+		"a broken history was served":             r.Unfenced,
+		"a conflict without a loss that explains": r.Conflicts > 0 && !r.Excused,
+	} {
+		if broken {
+			list = append(list, what)
+		}
+	}
+	return strings.Join(list, "; ")
+}
+
+// Breaches are rounds in which a promise did not hold.
+func (r *Report) Breaches() (n int) {
+	for _, one := range r.Rounds {
+		if one.Breach() != "" {
+			n++
+		}
+	}
+	if r.Left > 0 {
+		n++
+	}
+	return n
+}
+
+// Print writes the table.
+func (r *Report) Print(to io.Writer) {
+	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "fault\trounds\trequests\tanswered\tadmitted\tpersisted\tlost\tlost persisted\tover-redeemed\tdrift\tnot linearizable\tconflicts\tfenced for\tlongest silence\t")
+	total := map[string]*Round{}
+	count := map[string]int{}
+	var names []string
+	for _, one := range r.Rounds {
+		name := one.Fault
+		if one.Mixed {
+			name = "two at once"
+		}
+		if one.Excused {
+			name += " *"
+		}
+		for _, name := range []string{name, "all"} {
+			t := total[name]
+			if t == nil {
+				t = &Round{Fault: name}
+				total[name] = t
+				names = append(names, name)
+			}
+			count[name]++
+			t.add(&one)
+		}
+	}
+	for _, name := range names {
+		if name != "all" {
+			total[name].line(w, count[name])
+		}
+	}
+	if total["all"] != nil {
+		total["all"].line(w, count["all"])
+	}
+	w.Flush()
+	fmt.Fprintln(to, "* Redis and the gateways that answered broke together: accepted answers may be lost, persisted ones may not")
+	for n, one := range r.Rounds {
+		if b := one.Breach(); b != "" {
+			fmt.Fprintf(to, "round %d, %s: %s\n", n, one.Fault, b)
+		}
+		if one.Unchecked > 0 {
+			fmt.Fprintf(to, "round %d, %s: %d histories took too long to check\n", n, one.Fault, one.Unchecked)
+		}
+	}
+	if r.Left > 0 {
+		fmt.Fprintf(to, "%d processes are left over\n", r.Left)
+	}
+	fmt.Fprintf(to, "seed %d, %d breaches\n", r.Seed, r.Breaches())
+}
+
+func (r *Round) add(one *Round) {
+	r.Asked += one.Asked
+	r.Answered += one.Answered
+	r.Admitted += one.Admitted
+	r.Persisted += one.Persisted
+	r.Lost += one.Lost
+	r.LostSafe += one.LostSafe
+	r.Over += one.Over
+	r.Drift += one.Drift
+	r.Crooked += one.Crooked
+	r.Conflicts += one.Conflicts
+	r.Fenced = max(r.Fenced, one.Fenced)
+	r.Silent = max(r.Silent, one.Silent)
+}
+
+func (r *Round) line(w io.Writer, n int) {
+	fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%v\t%v\t\n", r.Fault, n, r.Asked, r.Answered, r.Admitted, r.Persisted,
+		r.Lost, r.LostSafe, r.Over, r.Drift, r.Crooked, r.Conflicts, r.Fenced.Round(time.Millisecond), r.Silent.Round(time.Millisecond))
+}
