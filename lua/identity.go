@@ -39,29 +39,50 @@ func (s *Store) pin(ctx context.Context, key string) (*redis.Conn, error) {
 }
 
 func runID(ctx context.Context, conn *redis.Conn) (string, error) {
-	info, err := conn.Info(ctx, "server").Result()
+	id, err := info(ctx, conn, "server", "run_id")
+	if err == nil && id == "" {
+		id = noIdentity
+	}
+	return id, err
+}
+
+// info is one field of INFO; "" where the server does not tell it.
+func info(ctx context.Context, conn *redis.Conn, section, field string) (string, error) {
+	text, err := conn.Info(ctx, section).Result()
 	var refused redis.Error
 	if errors.As(err, &refused) {
-		return noIdentity, nil
+		return "", nil
 	}
 	if err != nil {
 		return "", err
 	}
-	for line := range strings.Lines(info) {
-		if id, ok := strings.CutPrefix(line, "run_id:"); ok {
-			return strings.TrimSpace(id), nil
+	for line := range strings.Lines(text) {
+		if value, ok := strings.CutPrefix(line, field+":"); ok {
+			return strings.TrimSpace(value), nil
 		}
 	}
-	return noIdentity, nil
+	return "", nil
 }
 
-// Identity is the run id of the server that holds a launch now.
+// errReplica says that a server cannot decide: it follows another.
+var errReplica = errors.New("lua: this server is a replica")
+
+// Identity is the run id of the server that holds a launch now. It returns
+// unavailable while that is a replica: there is nothing to let in or to heal,
+// and a new epoch would only close the launch on its master.
 func (s *Store) Identity(ctx context.Context, name string) (string, error) {
 	conn, err := s.pin(ctx, newKeys(name).meta)
 	if err != nil {
 		return "", s.outage(err)
 	}
 	defer conn.Close()
+	role, err := info(ctx, conn, "replication", "role")
+	if err == nil && role == "slave" {
+		err = errReplica
+	}
+	if err != nil {
+		return "", s.outage(err)
+	}
 	id, err := runID(ctx, conn)
 	if err != nil {
 		return "", s.outage(err)

@@ -14,17 +14,22 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Follow makes the server a replica of another, host:port.
+// Follow makes the server a replica of another, host:port; also when it is
+// started again.
 func (r *Redis) Follow(ctx context.Context, master string) error {
 	host, port, err := net.SplitHostPort(master)
 	if err != nil {
 		return err
 	}
+	r.options.ReplicaOf = master
 	return r.do(ctx, "REPLICAOF", host, port)
 }
 
-// Promote makes a replica a master.
-func (r *Redis) Promote(ctx context.Context) error { return r.do(ctx, "REPLICAOF", "NO", "ONE") }
+// Promote makes a replica a master; also when it is started again.
+func (r *Redis) Promote(ctx context.Context) error {
+	r.options.ReplicaOf = ""
+	return r.do(ctx, "REPLICAOF", "NO", "ONE")
+}
 
 // InSync waits until a replica has all that its master had a moment ago.
 func (r *Redis) InSync(ctx context.Context) error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -148,6 +149,9 @@ var gatewayFaults = []fault{
 					return err
 				}
 				s.while(ctx, 500*time.Millisecond, 1500*time.Millisecond)
+				if err := s.copied(ctx); err != nil {
+					return err
+				}
 			}
 			return nil
 		},
@@ -168,6 +172,25 @@ func (s *scene) freeze(ctx context.Context, g *process, least, most time.Duratio
 	}
 	s.while(ctx, least, most)
 	return g.program.Thaw()
+}
+
+// copied waits until Postgres holds what Redis holds now: whoever leads copies
+// what both releases write.
+func (s *scene) copied(ctx context.Context) error {
+	var target uint64
+	return eventually(ctx, "Postgres catches up", func() error {
+		at, err := s.one().api.Position(ctx, s.launch)
+		if err != nil {
+			return err
+		}
+		if target == 0 {
+			target = at.Seq
+		}
+		if at.Persisted < target {
+			return fmt.Errorf("at position %d of %d", at.Persisted, target)
+		}
+		return nil
+	})
 }
 
 // replace ends a gateway in order and starts it as the next release, or as the

@@ -5,7 +5,7 @@
 // Postgres says must agree, and each code's history must be linearizable.
 //
 //	go run ./bench/torture -seed 1 -rounds 20 [-only redis-kill,power-cut]
-//	go run ./bench/torture mutants
+//	go run ./bench/torture -mutants [-only witness,trim]
 //
 // It prints a table and ends with status 1 on any breach. The same seed makes
 // the same faults.
@@ -28,11 +28,23 @@ func main() {
 	only := flag.String("only", "", "faults to choose from, separated by commas: "+strings.Join(faultNames(), ", "))
 	clients := flag.Int("clients", 24, "at once")
 	alone := flag.Bool("alone", false, "never mix two faults in a round")
+	mutate := flag.Bool("mutants", false, "switch each protection off in turn (-only: "+strings.Join(mutantNames(), ", ")+") and see what notices")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	fmt.Fprintf(os.Stderr, "seed %d\n", *seed)
-	report, err := Run(ctx, Options{Seed: *seed, Rounds: *rounds, Only: *only, Alone: *alone, Clients: *clients, Progress: os.Stderr})
+	o := Options{Seed: *seed, Rounds: *rounds, Only: *only, Alone: *alone, Clients: *clients, Progress: os.Stderr}
+	if *mutate {
+		unnoticed, err := Mutate(ctx, o, os.Stdout)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "torture:", err)
+		}
+		if err != nil || unnoticed > 0 {
+			os.Exit(1)
+		}
+		return
+	}
+	report, err := Run(ctx, o)
 	if report != nil {
 		report.Print(os.Stdout)
 	}

@@ -26,6 +26,8 @@ type Options struct {
 	Alone    bool // never two faults at once
 	Clients  int
 	Edits    []edit // of the gateway's sources, for this run only
+	// UntilBreach ends the run with the first round in which a promise breaks.
+	UntilBreach bool
 	Progress io.Writer
 }
 
@@ -82,6 +84,9 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 		report.Rounds = append(report.Rounds, one)
 		fmt.Fprintf(o.Progress, "round %d: %s: %d requests, %d admitted, %d lost, %d over, %d drift, fenced for %v, silent for %v %s\n",
 			n, one.Fault, one.Asked, one.Admitted, one.Lost, one.Over, one.Drift, one.Fenced.Round(time.Millisecond), one.Silent.Round(time.Millisecond), one.Breach())
+		if o.UntilBreach && one.Breach() != "" {
+			break
+		}
 	}
 	return report, nil
 }

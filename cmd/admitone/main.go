@@ -36,6 +36,7 @@ type commands struct {
 	Mail      mailCommand      `cmd:"" help:"Show, resend and preview what is written to people."`
 	Anomalies anomaliesCommand `cmd:"" help:"List what was unusual in a launch."`
 	Storm     stormCommand     `cmd:"" help:"Send a gateway of your own as many requests as a launch day would."`
+	Conflicts conflictsCommand `cmd:"" help:"Show what Postgres refused of what Redis decided, and records that could not be read."`
 }
 
 // Exit statuses: 0 done, 1 failed, 2 wrong usage.

@@ -354,3 +354,48 @@ func BenchmarkApply(b *testing.B) {
 		})
 	}
 }
+
+// TestWritersAtOnce: two processes that both think they lead apply the same
+// records at the same time, in whatever order the rows come. One of them does,
+// the other is told so; neither waits for a row that the other one has.
+func TestWritersAtOnce(t *testing.T) {
+	codes := make([]gateway.Code, 200)
+	for i := range codes {
+		codes[i] = gateway.Code(fmt.Sprintf("W%03d", i))
+	}
+	h := begin(t, 1000, 0, codes...)
+	other := *h.Ledger // another process, on connections of the same pool
+	for round := range 20 {
+		var events []gateway.Event
+		for i, c := range codes {
+			events = append(events, redeemed(c, fmt.Sprintf("r%d-%d", round, i), gateway.Committed))
+		}
+		after := h.seq
+		batch := Batch{Launch: "l", Epoch: h.epoch, After: after, Records: []gateway.Record{h.record(events...)}}
+		results := make(chan error, 2)
+		for _, l := range []*Ledger{h.Ledger, &other} {
+			go func() {
+				r, err := l.Apply(context.Background(), batch)
+				if err == nil && r.Conflicts > 0 {
+					err = fmt.Errorf("%d conflicts", r.Conflicts)
+				}
+				results <- err
+			}()
+		}
+		applied := 0
+		for range 2 {
+			switch err := <-results; {
+			case err == nil:
+				applied++
+			case !errors.Is(err, ErrFenced):
+				t.Errorf("round %d: %v", round, err)
+			}
+		}
+		if applied != 1 {
+			t.Fatalf("round %d: %d of two writers applied it", round, applied)
+		}
+	}
+	if n := h.count(`SELECT count(*) FROM redemptions`); n != 20*len(codes) {
+		t.Errorf("%d redemptions", n)
+	}
+}
