@@ -8,7 +8,7 @@ TOOL := $(GO) tool -modfile=tools/go.mod
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: deps
 deps: servers ## install what is missing: redis-server, PostgreSQL, nginx with Lua to measure against (Debian packages), Go modules
@@ -40,6 +40,7 @@ fmt: ## format all Go code
 
 .PHONY: test
 test: deps ## everything, on real servers, with the race detector; then each fuzz target for FUZZTIME
+	@tools/deps gcc libc6-dev
 	@$(GO) vet ./...
 	@$(GO) test -race -timeout 15m ./...
 	@$(MAKE) --no-print-directory fuzz
@@ -65,7 +66,13 @@ SEED ?= 1
 ROUNDS ?= 24
 .PHONY: torture
 torture: deps ## break everything under load: SEED=1 ROUNDS=24 ONLY=redis-kill,power-cut
+	@tools/deps gcc libc6-dev
 	@$(GO) run ./bench/torture -seed $(SEED) -rounds $(ROUNDS) -only '$(ONLY)'
+
+.PHONY: torture-mutants
+torture-mutants: deps ## switch each protection off in turn and see what notices: SEED=1 ONLY=witness,trim
+	@tools/deps gcc libc6-dev
+	@$(GO) run ./bench/torture -mutants -seed $(SEED) -only '$(ONLY)'
 
 .PHONY: bench
 bench: deps ## the figures of docs/performance.md
