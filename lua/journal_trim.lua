@@ -15,7 +15,7 @@ end
 if tonumber(position) > tonumber(m[2]) then
   return {'breach', 'position'}
 end
-if tonumber(position) > tonumber(m[3]) then
+if tonumber(position) >= tonumber(m[3]) then
   -- XTRIM first: Redis lets it through when it is out of memory, and after it
   -- the rest of the script. The other way round a full server stays full.
   redis.call('XTRIM', journal, 'MINID', string.format('%.0f', math.min(tonumber(trim), tonumber(position)) + 1) .. '-0')

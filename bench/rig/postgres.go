@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -225,8 +226,23 @@ func (p *Postgres) PID() int { return p.child.cmd.Process.Pid }
 // Stop ends the server in order, closing connections.
 func (p *Postgres) Stop(ctx context.Context) error { return p.child.stop(ctx, syscall.SIGINT) }
 
-// Kill ends the server and its workers at once, as a crash would.
-func (p *Postgres) Kill() { p.child.kill() }
+// Kill ends the server and its workers at once, as a crash would. The workers
+// have process groups of their own, and one that lives on keeps the next server
+// from starting.
+func (p *Postgres) Kill() {
+	pid := p.PID()
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid)) // none once it has ended
+	p.child.kill()
+	for _, word := range strings.Fields(string(b)) {
+		worker, err := strconv.Atoi(word)
+		for err == nil && runs(worker, "postgres") {
+			if syscall.Kill(worker, syscall.SIGKILL) != nil {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
 
 // Restart starts an ended server again, on the same port and data.
 func (p *Postgres) Restart(ctx context.Context) error {

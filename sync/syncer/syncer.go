@@ -169,6 +169,9 @@ func (s *Syncer) follow(ctx context.Context, launch string, tooNew func(error)) 
 	s.metrics.forget(launch)
 }
 
+// trimIdle is how many times an idle journal is trimmed, once a Wait.
+const trimIdle = 10
+
 var errGap = errors.New("syncer: the journal does not continue where Postgres stands")
 
 func stallReason(err error) string {
@@ -199,12 +202,20 @@ func (s *Syncer) copy(ctx context.Context, launch string) error {
 			return err
 		}
 	}
+	idle := 0
 	for ctx.Err() == nil {
 		entries, err := s.Source.ReadJournal(ctx, launch, at.Seq, s.Records, s.Wait)
 		if err != nil {
 			return err
 		}
 		if len(entries) == 0 {
+			// The source keeps for a moment what Postgres holds: it goes now,
+			// or a Redis that is full would wait for records that it refuses.
+			if idle++; idle <= trimIdle && at.Seq > 0 {
+				if err := s.Source.Trim(ctx, launch, at.Epoch, at.Seq, at.Bytes); err != nil {
+					return err
+				}
+			}
 			s.metrics.lag(launch, 0, 0)
 			s.metrics.stalled.WithLabelValues(launch).Set(0)
 			if again, _, err := s.Ledger.Position(ctx, launch); err != nil || again.Epoch != at.Epoch || again.Seq != at.Seq {
@@ -212,6 +223,7 @@ func (s *Syncer) copy(ctx context.Context, launch string) error {
 			}
 			continue
 		}
+		idle = 0
 		if err := s.apply(ctx, launch, &at, entries); err != nil {
 			return err
 		}
