@@ -20,15 +20,15 @@ import (
 
 // Options say what to break and for how long.
 type Options struct {
-	Seed     uint64
-	Rounds   int
-	Only     string
-	Alone    bool // never two faults at once
-	Clients  int
-	Edits    []edit // of the gateway's sources, for this run only
+	Seed    uint64
+	Rounds  int
+	Only    string
+	Alone   bool // never two faults at once
+	Clients int
+	Edits   []edit // of the gateway's sources, for this run only
 	// UntilBreach ends the run with the first round in which a promise breaks.
 	UntilBreach bool
-	Progress io.Writer
+	Progress    io.Writer
 }
 
 // The size of a round: codes run dry while the fault is on, so that both a lost
