@@ -34,14 +34,19 @@ type SMTPOptions struct {
 	// Recipient answers RCPT TO; an *smtp.SMTPError says with which code.
 	Recipient func(to string) error
 	// Answer is asked behind a message's last dot. nil takes it; ErrCut takes it
-	// and breaks the connection off before the answer; any other error refuses.
+	// and breaks the connection off before the answer, ErrHungUp behind it; any
+	// other error refuses.
 	Answer func(l *Letter) error
 	// Caught is told of each message that was taken, with all its bytes.
 	Caught func(l *Letter, raw []byte)
 }
 
-// ErrCut has a message taken and its sender left in doubt.
-var ErrCut = errors.New("rig: the connection is cut behind the last dot")
+// How a message is taken and the connection broken off: ErrCut leaves the
+// sender in doubt, ErrHungUp does not.
+var (
+	ErrCut    = errors.New("rig: the connection is cut behind the last dot")
+	ErrHungUp = errors.New("rig: the connection is cut behind the answer")
+)
 
 // SMTP is a mail server in this process that delivers nothing and keeps
 // everything.
@@ -196,6 +201,7 @@ type smtpSession struct {
 	conn     *smtp.Conn
 	trusted  bool
 	from, to string
+	hangUp   bool
 	ended    bool
 }
 
@@ -240,6 +246,9 @@ func (c *smtpSession) Data(r io.Reader) error {
 	if ask := c.server.options.Answer; ask != nil {
 		err = ask(l)
 	}
+	if c.hangUp = errors.Is(err, ErrHungUp); c.hangUp {
+		err = nil
+	}
 	if err != nil && !errors.Is(err, ErrCut) {
 		return err
 	}
@@ -255,7 +264,13 @@ func (c *smtpSession) Data(r io.Reader) error {
 	return err
 }
 
-func (c *smtpSession) Reset() { c.from, c.to = "", "" }
+// Reset is called when the answer to a message is out, too.
+func (c *smtpSession) Reset() {
+	c.from, c.to = "", ""
+	if c.hangUp {
+		_ = c.conn.Conn().Close()
+	}
+}
 
 func (c *smtpSession) Logout() error {
 	c.server.mu.Lock()

@@ -325,6 +325,39 @@ func TestMailInDoubt(t *testing.T) {
 	}
 }
 
+// TestMailHungUp: a server that took an e-mail and then breaks the connection
+// off, or does so while there is nothing to send, costs no second e-mail and no
+// attempt.
+func TestMailHungUp(t *testing.T) {
+	var hangUp atomic.Bool
+	p := beginPost(t, rig.SMTPOptions{Answer: func(*rig.Letter) error {
+		if hangUp.Load() {
+			return rig.ErrHungUp
+		}
+		return nil
+	}}, func(o *Options) { o.SMTP.Connections = 1 })
+	hangUp.Store(true)
+	p.queue(nil, offer("ann"), offer("bob"))
+	p.work()
+	p.all(gateway.MailSent)
+	hangUp.Store(false)
+	p.queue(nil, offer("cid"))
+	p.all(gateway.MailSent)
+	p.smtp.Stop()
+	if err := p.smtp.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	p.queue(nil, offer("dan"))
+	for _, m := range p.all(gateway.MailSent) {
+		if m.Attempts != 1 || m.Error != "" {
+			t.Errorf("%+v", m)
+		}
+	}
+	if got := p.smtp.Counts(); len(got) != 4 || len(p.smtp.Letters()) != 4 {
+		t.Errorf("%v", got)
+	}
+}
+
 // TestMailDead: what is refused for good is not tried again, until somebody
 // says so.
 func TestMailDead(t *testing.T) {

@@ -102,7 +102,7 @@ func TestErase(t *testing.T) {
 	gone := changed("key-ann", gateway.MemberErased, "", nil)
 	gone.By = gateway.Actor{Name: "op"}
 	h.apply(line(redeemed("B", "ann", gateway.Committed)), h.record(gone), line(redeemed("B", "bob", gateway.Committed)))
-	for _, table := range []string{"members", "redemptions", "codes", "journal", "conflicts", "parked", "changes", "member_events", "attempts", "webhook_messages"} {
+	for _, table := range []string{"members", "redemptions", "codes", "journal", "conflicts", "parked", "changes", "member_events", "attempts", "webhook_messages", "mails"} {
 		var text string
 		if err := h.pool.QueryRow(t.Context(), `SELECT coalesce(string_agg(t::text, ' '), '') FROM `+table+` t`).Scan(&text); err != nil {
 			t.Fatal(err)
