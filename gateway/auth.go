@@ -57,7 +57,7 @@ type Keys struct {
 	wait      time.Duration
 	asking    chan struct{}
 
-	mu    sync.Mutex
+	mu    sync.RWMutex
 	known map[[sha256.Size]byte]knownKey
 }
 
@@ -115,9 +115,15 @@ func (k *Keys) Check(ctx context.Context, secret string) (*APIKey, error) {
 // Of those who use a known key at once, one asks; the others go by what is
 // known.
 func (k *Keys) recall(hash [sha256.Size]byte, now time.Time) (known knownKey, ask bool) {
+	k.mu.RLock()
+	known, ok := k.known[hash]
+	k.mu.RUnlock()
+	if ok && now.Before(known.next) && now.Sub(known.asked) <= keyStale {
+		return known, false // nearly always
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	known, ok := k.known[hash]
+	known, ok = k.known[hash]
 	if ok && now.Sub(known.asked) > keyStale {
 		ok = false
 	}

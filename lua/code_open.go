@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 
 	"admitone/gateway"
 )
@@ -27,7 +28,7 @@ func (s *Store) Open(ctx context.Context, name string, code gateway.Code) error 
 	if err != nil {
 		return err
 	}
-	if !l.open.add(&openCall{code}) {
+	if !l.open.add(&openCall{gateway.Code(strings.Clone(string(code)))}) {
 		s.metrics.turnedAway.WithLabelValues("open").Inc()
 	}
 	return nil

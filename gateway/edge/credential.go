@@ -11,7 +11,8 @@ import (
 const maxBearer = 1024
 
 // bearer is the credential of the Authorization header; "" if there is none. A
-// header that is there must be good: a mistyped key is not the public.
+// header that is there must be good: a mistyped key is not the public. It is a
+// view of the request.
 func (q *request) bearer() (string, error) {
 	h := q.head.authorization
 	if h == nil {
@@ -21,7 +22,7 @@ func (q *request) bearer() (string, error) {
 	if len(h) <= len(scheme) || len(h) > maxBearer || !fold(h[:len(scheme)], scheme) {
 		return "", gateway.Refuse(gateway.Unauthorized)
 	}
-	return strings.TrimLeft(string(h[len(scheme):]), " "), nil
+	return strings.TrimLeft(text(h[len(scheme):]), " "), nil
 }
 
 // authorizeServer notes the API key of a back end. No credential is the

@@ -42,8 +42,8 @@ type body struct {
 func (b *body) given(field int) bool { return b.has&(1<<field) != 0 }
 
 // decode reads a body that may hold the allowed fields (a set of bits) and
-// nothing else. The fields share one copy, so they outlive the request.
-// The error is an invalid_request that names the field at fault.
+// nothing else. The fields are views of what the parser holds: good until it
+// reads another document. The error is an invalid_request that names the field at fault.
 func decode(p *fastjson.Parser, document []byte, allowed uint16) (body, *gateway.Error) {
 	if err := checkText(document); err != nil {
 		return body{}, err
@@ -85,15 +85,23 @@ func decode(p *fastjson.Parser, document []byte, allowed uint16) (body, *gateway
 		return body{}, wrong
 	}
 	b := body{has: has}
-	buffer := make([]byte, 0, 256)
-	for _, value := range raw {
-		buffer = append(buffer, value...)
-	}
-	copied := string(buffer)
 	for field, value := range raw {
-		b.value[field], copied = copied[:len(value)], copied[len(value):]
+		b.value[field] = text(value)
 	}
 	return b, nil
+}
+
+// copied is the body with fields of its own, in one copy for all of them.
+func (b *body) copied() body {
+	buffer := make([]byte, 0, 256)
+	for _, value := range b.value {
+		buffer = append(buffer, value...)
+	}
+	own, rest := body{has: b.has}, string(buffer)
+	for field, value := range b.value {
+		own.value[field], rest = rest[:len(value)], rest[len(value):]
+	}
+	return own
 }
 
 func fieldNamed(name []byte, allowed uint16) int {

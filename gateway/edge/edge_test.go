@@ -87,7 +87,7 @@ func (f *fakeStore) Launch(_ context.Context, name string) (*gateway.Launch, err
 
 func (f *fakeStore) Redeem(_ context.Context, _ string, r *gateway.Redeem) (gateway.Redemption, error) {
 	f.mu.Lock()
-	f.redeemed = append(f.redeemed, *r)
+	f.redeemed = append(f.redeemed, kept(*r))
 	answer, err, begun, hold, panics := f.answer, f.err, f.begun, f.hold, f.panics
 	f.mu.Unlock()
 	if panics != nil {
@@ -103,6 +103,7 @@ func (f *fakeStore) Redeem(_ context.Context, _ string, r *gateway.Redeem) (gate
 func (f *fakeStore) Validate(_ context.Context, _ string, v gateway.Validate) (gateway.Validation, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	v.Code = gateway.Code(strings.Clone(string(v.Code)))
 	f.tried = append(f.tried, v)
 	return gateway.Validation{Campaign: 1, Display: "ABCD-2345", Remaining: 3, ExpiresAt: noon}, f.err
 }
@@ -127,6 +128,13 @@ func (f *fakeStore) Open(_ context.Context, _ string, c gateway.Code) error {
 	return f.err
 }
 
+// kept is what a store may keep of a request: copies.
+func kept(r gateway.Redeem) gateway.Redeem {
+	r.Code, r.Subject, r.Email = gateway.Code(strings.Clone(string(r.Code))), strings.Clone(r.Subject), strings.Clone(r.Email)
+	r.Name, r.Source, r.Proof = strings.Clone(r.Name), strings.Clone(r.Source), strings.Clone(r.Proof)
+	return r
+}
+
 // set changes the store between requests.
 func (f *fakeStore) set(change func(*fakeStore)) {
 	f.mu.Lock()
@@ -137,10 +145,12 @@ func (f *fakeStore) set(change func(*fakeStore)) {
 // fakeKeys knows three keys.
 type fakeKeys struct{}
 
+var shopKey = gateway.APIKey{Name: "shop", Scopes: []gateway.Scope{gateway.ScopeServer}}
+
 func (fakeKeys) Check(_ context.Context, bearer string) (*gateway.APIKey, error) {
 	switch bearer {
 	case "ao_server":
-		return &gateway.APIKey{Name: "shop", Scopes: []gateway.Scope{gateway.ScopeServer}}, nil
+		return &shopKey, nil
 	case "ao_read":
 		return &gateway.APIKey{Name: "reader", Scopes: []gateway.Scope{gateway.ScopeRead}}, nil
 	case "ao_elsewhere":

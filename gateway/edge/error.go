@@ -71,7 +71,8 @@ func (q *request) write(e *gateway.Error) {
 	q.headers("application/problem+json")
 	h := &q.ctx.Response.Header
 	if retry > 0 {
-		h.Set("Retry-After", strconv.Itoa(retry))
+		q.token = strconv.AppendInt(q.token[:0], int64(retry), 10)
+		h.SetBytesV("Retry-After", q.token)
 	}
 	switch e.Reason {
 	case gateway.Unauthorized:
@@ -102,8 +103,13 @@ func (q *request) rateLimit(retry int) {
 	}
 	window := int(time.Duration(rate.Window) / time.Second)
 	h := &q.ctx.Response.Header
-	h.Set("RateLimit-Policy", `"`+name+`";q=`+strconv.Itoa(rate.Count)+`;w=`+strconv.Itoa(window))
-	h.Set("RateLimit", `"`+name+`";r=0;t=`+strconv.Itoa(retry))
+	b := append(append(append(q.token[:0], '"'), name...), `";q=`...)
+	b = append(strconv.AppendInt(b, int64(rate.Count), 10), ";w="...)
+	b = strconv.AppendInt(b, int64(window), 10)
+	h.SetBytesV("RateLimit-Policy", b)
+	b = append(append(append(b[:0], '"'), name...), `";r=0;t=`...)
+	q.token = strconv.AppendInt(b, int64(retry), 10)
+	h.SetBytesV("RateLimit", q.token)
 }
 
 // retrySeconds rounds a wait up to whole seconds, at least 1, and adds up to a

@@ -1,6 +1,8 @@
 package edge
 
 import (
+	"maps"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,7 +20,8 @@ type metrics struct {
 	// The children of hot paths, so that observing allocates nothing.
 	ok       [routeCount]prometheus.Counter
 	duration [routeCount]prometheus.Observer
-	replayed prometheus.Counter // redemptions
+	replayed prometheus.Counter                                        // redemptions
+	refused  [routeCount]atomic.Pointer[map[string]prometheus.Counter] // by reason, those met so far
 }
 
 const (
@@ -71,6 +74,27 @@ func (m *metrics) count(r route, outcome string, took time.Duration) {
 	case outcomeReplayed:
 		m.replayed.Inc()
 	default:
-		m.requests.WithLabelValues(routes[r].name, outcome).Inc()
+		m.refusal(r, outcome).Inc()
+	}
+}
+
+// refusal is the counter of a route's refusals for a reason. Reasons are few,
+// so the map is copied when one is met for the first time.
+func (m *metrics) refusal(r route, reason string) prometheus.Counter {
+	for {
+		known := m.refused[r].Load()
+		if known != nil {
+			if c := (*known)[reason]; c != nil {
+				return c
+			}
+		}
+		more := map[string]prometheus.Counter{}
+		if known != nil {
+			maps.Copy(more, *known)
+		}
+		more[reason] = m.requests.WithLabelValues(routes[r].name, reason)
+		if m.refused[r].CompareAndSwap(known, &more) {
+			return more[reason]
+		}
 	}
 }

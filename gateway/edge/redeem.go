@@ -21,7 +21,7 @@ func (q *request) redeem() error {
 	if q.launch.Policy.Subjects.NamedBy == gateway.NamedByServer && q.key == nil {
 		return &gateway.Error{Reason: gateway.Unauthorized, Detail: "This launch takes redemptions from its back end only, with a server key."}
 	}
-	b, err := q.body(redeemFields)
+	b, err := q.view(redeemFields)
 	if err != nil {
 		return err
 	}
@@ -45,11 +45,11 @@ func (q *request) redeem() error {
 	// A stranger who names the same subject and code is answered the same
 	// redemption, but gets no token to speak for its subject; nor does who
 	// brings another code in a member's name.
-	token := ""
+	q.token = q.token[:0]
 	if r.Proven && r.Founding || q.key != nil {
-		token = q.server.config.Keyring.MemberToken(q.launch.Name, q.ask.Subject, q.server.now())
+		q.token = q.server.config.Keyring.AppendMemberToken(q.token, q.launch.Name, q.ask.Subject, q.server.now())
 	}
-	q.out = q.appendRedemption(q.out[:0], &r, q.ask.Subject, token, receipt)
+	q.out = q.appendRedemption(q.out[:0], &r, q.ask.Subject, text(q.token), receipt)
 	if r.Replayed {
 		q.outcome = outcomeReplayed
 	}

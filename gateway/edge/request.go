@@ -24,6 +24,7 @@ type request struct {
 	parser fastjson.Parser
 	id     []byte // request id
 	out    []byte // the body of the answer
+	token  []byte // member token in it; scratch for header fields before
 
 	route      route
 	launchName []byte
@@ -45,7 +46,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	s.metrics.count(q.route, q.outcome, time.Since(start))
 	s.metrics.inFlight.Dec()
 	if whole {
-		*q = request{server: s, head: q.head, parser: q.parser, id: q.id[:0], out: q.out[:0]}
+		*q = request{server: s, head: q.head, parser: q.parser, id: q.id[:0], out: q.out[:0], token: q.token[:0]}
 		s.requests.Put(q)
 	}
 }
@@ -101,12 +102,23 @@ func (q *request) openLaunch() (err error) {
 	if !gateway.ValidLaunchName(text(q.launchName)) {
 		return gateway.Refuse(gateway.LaunchUnknown)
 	}
-	q.launch, err = q.server.config.Store.Launch(q.server.running, string(q.launchName))
+	q.launch, err = q.server.config.Store.Launch(q.server.running, text(q.launchName))
 	return err
 }
 
-// body decodes the body, which may hold the allowed fields.
+// body decodes the body, which may hold the allowed fields. They outlive the
+// request.
 func (q *request) body(allowed uint16) (body, error) {
+	b, err := q.view(allowed)
+	if err != nil {
+		return body{}, err
+	}
+	return b.copied(), nil
+}
+
+// view decodes the body without copying it: the fields are good until the
+// handler returns.
+func (q *request) view(allowed uint16) (body, error) {
 	if err := q.checkContent(); err != nil {
 		return body{}, err
 	}

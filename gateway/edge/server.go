@@ -16,8 +16,8 @@ import (
 )
 
 // Store decides. It bounds the time of every call itself, does not keep what
-// it is handed after it returned, and refuses with a *gateway.Error; any other
-// error is answered as internal.
+// it is handed after it returned (texts are views of the request), and refuses
+// with a *gateway.Error; any other error is answered as internal.
 type Store interface {
 	// Launch (of Inviter) is the snapshot of a launch, or launch_unknown. It is
 	// asked on every request.

@@ -18,7 +18,7 @@ func (q *request) validate() error {
 	if err := q.authorizeServer(); err != nil {
 		return err
 	}
-	b, err := q.body(validateFields)
+	b, err := q.view(validateFields)
 	if err != nil {
 		return err
 	}

@@ -22,10 +22,16 @@ var errToken = errors.New("keyring: not a member token of this launch, or too ol
 // MemberToken lets a subject speak for itself in one launch. It is sealed:
 // nobody can read the subject in it or make one.
 func (k *Keyring) MemberToken(launch, subject string, issued time.Time) string {
-	var plainBuffer, tokenBuffer [512]byte
-	plain := binary.BigEndian.AppendUint64(plainBuffer[:0], uint64(issued.Unix()))
+	var buffer [512]byte
+	return string(k.AppendMemberToken(buffer[:0], launch, subject, issued))
+}
+
+// AppendMemberToken appends the token that MemberToken makes.
+func (k *Keyring) AppendMemberToken(dst []byte, launch, subject string, issued time.Time) []byte {
+	var buffer [512]byte
+	plain := binary.BigEndian.AppendUint64(buffer[:0], uint64(issued.Unix()))
 	plain = append(plain, subject...)
-	return string(k.tokens[0].append(append(tokenBuffer[:0], TokenPrefix...), launch, plain))
+	return k.tokens[0].append(append(dst, TokenPrefix...), launch, plain)
 }
 
 // OpenMemberToken is the subject of a token of the launch.
