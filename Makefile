@@ -12,7 +12,7 @@ help: ## list the targets
 
 .PHONY: deps
 deps: servers ## install what is missing: redis-server, PostgreSQL, nginx with Lua to measure against (Debian packages), Go modules
-	@tools/deps redis-tools nginx libnginx-mod-http-lua lua-nginx-redis
+	@tools/deps redis-tools nginx libnginx-mod-http-lua lua-nginx-redis lua-cjson
 
 .PHONY: servers
 servers: # what a gateway itself stands on
@@ -75,7 +75,15 @@ torture-mutants: deps ## switch each protection off in turn and see what notices
 	@$(GO) run ./bench/torture -mutants -seed $(SEED) -only '$(ONLY)'
 
 .PHONY: bench
-bench: deps ## the figures of docs/performance.md
+bench: deps ## every figure of docs/performance.md, against peers in the same run: half an hour on a quiet machine
+	@$(GO) run ./bench/results -docs
+
+.PHONY: bench-quick
+bench-quick: deps ## the ratios against peers, within three minutes; writes bench/results/latest.json
+	@$(GO) run ./bench/results -quick
+
+.PHONY: bench-parts
+bench-parts: servers ## the stages one by one: group commit, memory, a reload, the ledger
 	@$(GO) test ./lua -run '^$$' -bench Redeem -benchtime 100000x
 	@$(GO) test ./lua -run '^$$' -bench Memory -benchtime 1x -timeout 20m
 	@$(GO) test ./sync/heal -run '^$$' -bench Reload -benchtime 1x
