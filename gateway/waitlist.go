@@ -176,6 +176,13 @@ type Cohort struct {
 	At    time.Time    // when it was made
 }
 
+// OpenRelease is a release that has offers to make.
+type OpenRelease struct {
+	Launch string
+	ID     string
+	Made   int // offers so far
+}
+
 // MaxRelease is the most places of one release.
 const MaxRelease = 1_000_000
 

@@ -25,7 +25,7 @@ import (
 // Store is what jobs ask of Redis.
 type Store interface {
 	gateway.Minter
-	Launch(ctx context.Context, name string) (*gateway.Launch, error)
+	Releaser
 }
 
 // Ledger is what jobs ask of Postgres.
@@ -37,6 +37,7 @@ type Ledger interface {
 	MailLedger
 	AnomalyLedger
 	RefillLedger
+	ReleaseLedger
 }
 
 // Queue takes jobs and works on them. Every gateway has one; they share the
@@ -92,9 +93,11 @@ func New(ctx context.Context, o Options) (*Queue, error) {
 	}
 	q := &Queue{ledger: o.Ledger, hooks: o.Ledger, keyring: o.Keyring, outbound: newOutbound(o.WebhookAllow), smtp: pool}
 	hooks := &webhooks{o.Ledger, q.deliver}
-	q.followers = []ledger.Follower{hooks}
+	q.followers = []ledger.Follower{hooks, &releases{q.insertTx}}
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &minter{store: o.Store, ledger: o.Ledger, keyring: o.Keyring})
+	river.AddWorker(workers, &releaser{store: o.Store, checker: o.Keyring})
+	river.AddWorker(workers, &releaseSweeper{pool: o.Pool, ledger: o.Ledger, insert: q.insertTx, seen: map[releaseArgs]int{}})
 	river.AddWorker(workers, &deliverer{
 		ledger: o.Ledger, keyring: o.Keyring, outbound: q.outbound, log: o.Logger, metrics: newWebhookMetrics(o.Registry), inFlight: map[gateway.ID]int{},
 	})
@@ -103,14 +106,14 @@ func New(ctx context.Context, o Options) (*Queue, error) {
 	river.AddWorker(workers, &mailer{
 		store: o.Store, ledger: o.Ledger, smtp: pool, from: o.SMTP.From, log: o.Logger, metrics: newMailMetrics(o.Registry, o.Ledger),
 	})
-	queues := map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 2}, webhookQueue: {MaxWorkers: webhookWorkers}}
+	queues := map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 2}, webhookQueue: {MaxWorkers: webhookWorkers}, releaseQueue: {MaxWorkers: 4}}
 	if pool != nil {
 		queues[mailQueue] = river.QueueConfig{MaxWorkers: mailWorkers}
 	}
 	q.client, err = river.NewClient(driver, &river.Config{
 		Queues: queues, Workers: workers,
 		CompletedJobRetentionPeriod: time.Hour, // what they did is noted elsewhere
-		PeriodicJobs:                []*river.PeriodicJob{anomalyJob(), refillJob()},
+		PeriodicJobs:                []*river.PeriodicJob{anomalyJob(), refillJob(), releaseSweepJob()},
 		// A job of a process that was killed is another's after this; one without
 		// a timeout would never be.
 		JobTimeout: jobTimeout, RescueStuckJobsAfter: jobTimeout, MaxAttempts: 10,
@@ -120,6 +123,12 @@ func New(ctx context.Context, o Options) (*Queue, error) {
 		return nil, fmt.Errorf("jobs: %w", err)
 	}
 	return q, nil
+}
+
+// insertTx adds a job within a transaction.
+func (q *Queue) insertTx(ctx context.Context, tx pgx.Tx, args river.JobArgs) error {
+	_, err := q.client.InsertTx(ctx, tx, args, nil)
+	return err
 }
 
 // jobTimeout bounds a job that does not say itself how long it may take.

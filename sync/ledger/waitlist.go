@@ -296,3 +296,12 @@ func dumpQueue(ctx context.Context, tx pgx.Tx, launch int32, r Reader) error {
 	}
 	return r.Queue(ctx, q)
 }
+
+// OpenReleases lists the releases of all launches that have offers to make.
+func (l *Ledger) OpenReleases(ctx context.Context) ([]gateway.OpenRelease, error) {
+	rows, err := l.pool.Query(ctx, `SELECT l.name, r.id, r.made FROM releases r JOIN launches l ON l.id = r.launch WHERE NOT r.ended`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[gateway.OpenRelease])
+}
