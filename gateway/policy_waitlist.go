@@ -141,8 +141,9 @@ func defaultWaitlist() WaitlistPolicy {
 	}
 }
 
-// validSource takes a word that says where somebody came from.
-func validSource(s string) bool {
+// ValidSource reports whether a word can say where somebody comes from: 1 to 50
+// of a-z, 0-9, _ and -.
+func ValidSource(s string) bool {
 	return s != "" && len(s) <= 50 && !strings.ContainsFunc(s, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_' && r != '-'
 	})
@@ -159,7 +160,7 @@ func (v *policyCheck) waitlist(w *WaitlistPolicy) {
 	v.that(len(w.Boosts.Sources) <= maxSources, "waitlist.boosts.sources", "use at most %d sources", maxSources)
 	for _, name := range slices.Sorted(maps.Keys(w.Boosts.Sources)) {
 		path := join("waitlist.boosts.sources", name)
-		v.that(validSource(name), path, "name a source with 1 to 50 of a-z, 0-9, _ and -")
+		v.that(ValidSource(name), path, "name a source with 1 to 50 of a-z, 0-9, _ and -")
 		v.that(small(w.Boosts.Sources[name]), path, points)
 	}
 	v.oneOf(w.Sources, "waitlist.sources", SourcesServer, SourcesSigned, SourcesClient)

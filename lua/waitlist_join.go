@@ -155,3 +155,40 @@ func (s *Store) rejoin(ctx context.Context, l *launch, epoch uint64, list []test
 	l.saw(r.number(1))
 	return nil
 }
+
+// ImportEntries puts people on the waitlist in their order, whatever the limits
+// of joins. Their points are boosts of their sources. It reports how many are
+// new; after an error, those before it are on the list.
+func (s *Store) ImportEntries(ctx context.Context, name string, list []gateway.Join) (added int, position uint64, err error) {
+	l, err := s.launch(ctx, name)
+	if err != nil {
+		return 0, 0, err
+	}
+	for len(list) > 0 {
+		n := min(len(list), s.options.Batch)
+		l.flights.RLock()
+		epoch := l.epoch.Load()
+		keys, args := joinKeys(l, n), []any{epoch, l.seen.Load(), s.options.JournalBytes, "assert"}
+		for i := range list[:n] {
+			key := s.keyring.Subject(name, list[i].Email)
+			keys, args = append(keys, l.entry(key), l.entry("")), append(args, s.joinItem(name, key, &list[i]))
+		}
+		answers, at, err := s.sendBatch(l, waitlistJoin, epoch, keys, args, n)
+		l.flights.RUnlock()
+		if err != nil {
+			return added, position, err
+		}
+		position = at
+		for i := range n {
+			a, err := s.readJoined(l, answers[i])
+			if err != nil {
+				return added, position, err
+			}
+			if !a.Known {
+				added++
+			}
+		}
+		list = list[n:]
+	}
+	return added, position, nil
+}

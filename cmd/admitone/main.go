@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // the zones of schedules, on machines that have none
 
 	"github.com/alecthomas/kong"
 )
@@ -28,6 +29,7 @@ type commands struct {
 	Campaign  campaignCommand  `cmd:"" help:"Make, change and show campaigns."`
 	Codes     codesCommand     `cmd:"" help:"Mint, import, export, show and revoke codes."`
 	Member    memberCommand    `cmd:"" help:"List and show members, grant invites, change tiers, erase."`
+	Waitlist  waitlistCommand  `cmd:"" help:"Show the waitlist, boost, release, schedule, import and export."`
 	Stats     statsCommand     `cmd:"" help:"Show a launch's figures."`
 	Verify    verifyCommand    `cmd:"" help:"Compare a launch in Redis and in Postgres."`
 	Heal      healCommand      `cmd:"" help:"Write launches anew in Redis from Postgres where Redis has lost something."`

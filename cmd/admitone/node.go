@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -46,6 +47,7 @@ type node struct {
 	store     *lua.Store
 	healer    *heal.Healer
 	jobs      *jobs.Queue
+	scheduler *jobs.Scheduler
 	public    net.Listener
 	private   net.Listener
 	edge      *edge.Server
@@ -98,6 +100,8 @@ func (n *node) start(ctx context.Context) (err error) {
 		return err
 	}
 	n.ledger.Follow(n.jobs)
+	n.scheduler = &jobs.Scheduler{Store: n.store, Prometheus: strings.TrimSuffix(n.PrometheusURL, "/"), Log: n.log}
+	n.scheduler.Register(registry)
 	keys := gateway.NewKeys(n.ledger, n.adminKey)
 	public := edge.Config{
 		Store: n.store, Ledger: n.ledger, Keyring: n.keyring, Persisted: persisted, Keys: keys, TrustedProxies: proxies, UseForwarded: n.Forwarded,
@@ -108,7 +112,7 @@ func (n *node) start(ctx context.Context) (err error) {
 	}
 	n.edge = edge.New(public)
 	n.admin = admin.Serve(admin.New(admin.Config{
-		Store: n.store, Ledger: n.ledger, Verifier: n.healer, Queue: n.jobs, Keys: keys, Checker: n.keyring, Persisted: persisted, Log: n.log, Metrics: registry, Rehearsal: n.rehearsal,
+		Store: n.store, Ledger: n.ledger, Verifier: n.healer, Queue: n.jobs, Keys: keys, Checker: n.keyring, Persisted: persisted, Log: n.log, Metrics: registry, Rehearsal: n.rehearsal, Signer: n.keyring, HeldBack: n.scheduler.HeldBack,
 		Ready: n.notReady, Warnings: n.unsafe,
 	}))
 	if n.public, err = net.Listen("tcp", n.Addr); err != nil {
@@ -198,6 +202,7 @@ func (n *node) run(registry *prometheus.Registry, persisted *gateway.Persisted) 
 	n.work.Go(func() { copier.Run(work, n.ledger.Pool()) })
 	n.work.Go(func() { n.store.Listen(work) })
 	n.work.Go(func() { n.store.KeepLines(work) })
+	n.work.Go(func() { n.scheduler.Run(work, time.Second) })
 	n.work.Go(func() { n.store.SweepEvery(work, time.Second) })
 	drift := prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "admitone_drift_rows", Help: "Rows of the last sample on which Redis and Postgres did not agree.",

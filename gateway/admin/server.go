@@ -31,6 +31,7 @@ type Store interface {
 	Member(ctx context.Context, launch, subject string) (gateway.Member, error)
 	ChangeMember(ctx context.Context, launch string, c gateway.ChangeMember) (gateway.Member, error)
 	Position(ctx context.Context, launch string) (gateway.Position, error)
+	WaitlistStore
 }
 
 // Ledger remembers: what the admin API asks of Postgres.
@@ -59,6 +60,8 @@ type Ledger interface {
 	Mail(ctx context.Context, launch string, id gateway.ID) (gateway.MailRow, error)
 	BeginOnce(ctx context.Context, scope, key string, request [sha256.Size]byte) (*ledger.Answered, error)
 	FinishOnce(ctx context.Context, scope, key string, a ledger.Answered) error
+	WaitlistLedger
+	CohortLedger
 }
 
 // Persistence knows how far a launch's journal has come in Postgres.
@@ -82,6 +85,11 @@ type Verifier interface {
 	Verify(ctx context.Context, launch string) (gateway.VerifyReport, error)
 }
 
+// SourceSigner vouches for where people come from.
+type SourceSigner interface {
+	SignSource(launch, source string) string
+}
+
 // Config is what a handler stands on. Ready and Metrics may be nil.
 type Config struct {
 	Store    Store
@@ -91,6 +99,9 @@ type Config struct {
 	// nothing.
 	Persisted Persistence
 	Queue     Queue
+	Signer    SourceSigner
+	// HeldBack is why a launch's next scheduled release waits; it may be nil.
+	HeldBack func(launch string) string
 	// Rehearsal lets launches' clocks be set ahead.
 	Rehearsal bool
 	Keys      *gateway.Keys

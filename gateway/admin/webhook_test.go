@@ -17,7 +17,7 @@ func TestWebhooks(t *testing.T) {
 			t.Fatal(err)
 		}
 		l := c.Queue.(queue).ledger
-		q, err := jobs.New(t.Context(), jobs.Options{Pool: l.Pool(), Store: c.Store, Ledger: l, Keyring: secret, Logger: slog.New(slog.DiscardHandler)})
+		q, err := jobs.New(t.Context(), jobs.Options{Pool: l.Pool(), Store: c.Store.(jobs.Store), Ledger: l, Keyring: secret, Logger: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}

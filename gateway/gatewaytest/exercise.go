@@ -30,6 +30,7 @@ type Store interface {
 	SweepHolds(context.Context, string) (int, error)
 	Join(context.Context, string, *gateway.Join) (gateway.Joined, error)
 	Entry(context.Context, string, string) (gateway.Entry, error)
+	ImportEntries(context.Context, string, []gateway.Join) (int, uint64, error)
 	ChangeEntry(context.Context, string, gateway.ChangeEntry) (gateway.Entry, error)
 	SweepOffers(context.Context, string) (int, error)
 	PutRelease(context.Context, string, gateway.Cohort, int, gateway.Actor) (gateway.Cohort, error)
@@ -77,6 +78,7 @@ func Exercise(t *testing.T, open func(t *testing.T) Store) {
 		{"idempotency keys", proofs},
 		{"pace", pace},
 		{"joins", joins},
+		{"import of entries", imports},
 		{"limits of joins", joinLimits},
 		{"boosts", boosts},
 		{"confirmed addresses", confirms},

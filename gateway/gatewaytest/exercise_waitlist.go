@@ -141,6 +141,38 @@ func joins(f *fixture) {
 	f.refused(gateway.EntryUnknown, err)
 }
 
+// imports: a list keeps its order and its points, whatever the limits.
+func imports(f *fixture) {
+	f.launch(func(p *gateway.Policy) {
+		p.Waitlist.Open = false
+		p.Waitlist.Limits.PerLaunch = gateway.Rate{Count: 1, Window: gateway.Duration(time.Hour)}
+	})
+	list := make([]gateway.Join, 300)
+	for i := range list {
+		list[i] = gateway.Join{Email: fmt.Sprintf("p%d@x.example", i), Source: "old-list"}
+	}
+	list[299].Points = 7
+	for _, want := range []int{300, 0} { // the second time all are known
+		if added, _, err := f.ImportEntries(f.ctx, theLaunch, list); err != nil || added != want {
+			f.Fatalf("%d added, %v", added, err)
+		}
+	}
+	front, err := f.Front(f.ctx, theLaunch, 300)
+	if err != nil || len(front) != 300 {
+		f.Fatalf("%d wait, %v", len(front), err)
+	}
+	for i, key := range front[1:] {
+		if e := f.entry(key); e.Arrival != uint64(i+1) {
+			f.Fatalf("%+v stands at %d", e, i+2)
+		}
+	}
+	if e := f.entry(front[0]); e.Arrival != 300 || e.Boosts[0].Reason != "old-list" {
+		f.Fatalf("%+v", e)
+	}
+	_, err = f.Join(f.ctx, theLaunch, &gateway.Join{Email: "new@x.example"})
+	f.refused(gateway.WaitlistClosed, err)
+}
+
 func joinLimits(f *fixture) {
 	f.launch(func(p *gateway.Policy) {
 		p.Waitlist.Limits.PerAddress = gateway.Rate{Count: 2, Window: gateway.Duration(time.Minute)}

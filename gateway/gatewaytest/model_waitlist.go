@@ -447,3 +447,29 @@ func (m *Model) Offer(_ context.Context, name, release string, campaign *gateway
 	}
 	return made, left, nil
 }
+
+// ImportEntries puts people on the waitlist, whatever the limits.
+func (m *Model) ImportEntries(ctx context.Context, name string, list []gateway.Join) (added int, position uint64, err error) {
+	m.mu.Lock()
+	l, err := m.find(name)
+	if err != nil {
+		m.mu.Unlock()
+		return 0, 0, err
+	}
+	was := l.launch.Policy.Waitlist
+	l.launch.Policy.Waitlist.Open, l.launch.Policy.Waitlist.Limits = true, gateway.JoinsPolicy{}
+	m.mu.Unlock()
+	for i := range list {
+		a, err := m.Join(ctx, name, &list[i])
+		if err != nil {
+			return added, position, err
+		}
+		if position = a.Position; !a.Known {
+			added++
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l.launch.Policy.Waitlist = was
+	return added, position, nil
+}

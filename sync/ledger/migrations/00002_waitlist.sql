@@ -34,6 +34,8 @@ CREATE TABLE entries (
 
 CREATE UNIQUE INDEX entries_arrival ON entries (launch, arrival);
 CREATE INDEX entries_email ON entries (launch, lower(email) text_pattern_ops);
+CREATE INDEX entries_line ON entries (launch,
+    (CASE WHEN status = 'waiting' THEN (1048576 - priority)::bigint * 4294967296 + arrival ELSE 9007199254740992 + arrival END));
 CREATE INDEX entries_release ON entries (launch, release) WHERE release <> '';
 
 -- A cohort. done is how many offers of it are outstanding or redeemed, made how
