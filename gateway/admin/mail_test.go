@@ -24,7 +24,7 @@ func TestMails(t *testing.T) {
 			t.Fatal(err)
 		}
 		l := c.Queue.(queue).ledger
-		if q, err = jobs.New(t.Context(), jobs.Options{Pool: l.Pool(), Store: c.Store, Ledger: l, Keyring: secret, Logger: slog.New(slog.DiscardHandler)}); err != nil {
+		if q, err = jobs.New(t.Context(), jobs.Options{Pool: l.Pool(), Store: c.Store.(jobs.Store), Ledger: l, Keyring: secret, Logger: slog.New(slog.DiscardHandler)}); err != nil {
 			t.Fatal(err)
 		}
 		c.Queue = queue{q, l}
