@@ -31,7 +31,9 @@ func (signer) SignSource(_, source string) string { return source + ".signed" }
 
 func TestWaitlist(t *testing.T) {
 	w := begin(t, func(c *Config) { c.Signer = signer{} })
-	w.store.EntryKey = func(_, email string) string { return strings.NewReplacer("@", "-", ".", "-").Replace(email + "AAAAAAAAAAAAAAAA")[:16] }
+	w.store.EntryKey = func(_, email string) string {
+		return strings.NewReplacer("@", "-", ".", "-").Replace(email + "AAAAAAAAAAAAAAAA")[:16]
+	}
 	w.journal(gateway.LaunchPut{Version: 1, Open: true, Policy: []byte(`{"launch":"l"}`)})
 	ann, bob := w.joined("ann@x.example", 1, "web"), w.joined("bob@x.example", 2, "twitter")
 	w.want(200, w.do("GET", line, ""), "data.0.id", ann, "data.0.email", "ann@x.example", "data.1.id", bob, "data.2", nil, "has_more", false)
