@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"errors"
 	"strings"
 
 	"admitone/gateway"
@@ -47,11 +48,30 @@ func (q *request) authorizeOwner(scopes ...gateway.Scope) (subject string, err e
 	case !strings.HasPrefix(token, keyring.TokenPrefix):
 		return "", q.checkKey(token, scopes...)
 	}
-	subject, err = q.server.config.Keyring.OpenMemberToken(q.launch.Name, token, q.server.now())
+	subject, q.through, err = q.server.config.Keyring.OpenMemberToken(q.launch.Name, token, q.server.now())
 	if err != nil {
 		return "", gateway.Refuse(gateway.Unauthorized)
 	}
 	return subject, nil
+}
+
+// stillSpeaks refuses a member token whose redemption was released, by its
+// holder or by time: whoever held a code in somebody's name and let it go does
+// not speak for the member that the name belongs to later.
+func (q *request) stillSpeaks(subject string) error {
+	if q.through == (gateway.ID{}) {
+		return nil // a back end vouched, or asks itself
+	}
+	r, err := q.server.config.Store.Redemption(q.server.running, q.launch.Name, q.through)
+	switch {
+	case errors.Is(err, gateway.Refuse(gateway.RedemptionUnknown)):
+		return gateway.Refuse(gateway.Unauthorized) // released, and another one took its place
+	case err != nil:
+		return err
+	case r.Status == gateway.Released, r.SubjectKey != q.server.config.Keyring.Subject(q.launch.Name, subject):
+		return gateway.Refuse(gateway.Unauthorized)
+	}
+	return nil
 }
 
 // checkKey notes an API key that has one of the scopes in this launch.

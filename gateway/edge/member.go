@@ -166,7 +166,7 @@ func (q *request) openMember(scopes ...gateway.Scope) (string, error) {
 	if q.key == nil && who != subject {
 		return "", &gateway.Error{Reason: gateway.Forbidden, Detail: "This member token speaks for another member."}
 	}
-	return subject, nil
+	return subject, q.stillSpeaks(subject)
 }
 
 // pathSubject reads a subject out of the path, in its one spelling.

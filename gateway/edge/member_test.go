@@ -85,7 +85,7 @@ func TestMember(t *testing.T) {
 		StoredMember: gateway.StoredMember{Method: gateway.UnlockInvite, Campaign: 2, Rounds: 30, Used: 4, Allotment: gateway.Unlimited, Inviter: "k", Referrals: 2, Joined: noon},
 		Left:         26,
 	}
-	token := "Authorization: Bearer " + w.keyring.MemberToken("writer", "ann@x.example", noon)
+	token := "Authorization: Bearer " + w.keyring.MemberToken("writer", "ann@x.example", gateway.ID{}, noon)
 	a := w.ask("GET", membersPath+"Ann%40x.example", "", token)
 	want := `{"subject":"ann@x.example","member":true,"tier":"pro","unlock":{"method":"invite_code","rounds":30,"used":4,"remaining":26},` +
 		`"allotment":"unlimited","invited":true,"referrals":2,"leaderboard":true,"joined_at":"2026-11-21T12:00:00Z"}`
@@ -148,7 +148,7 @@ func TestMember(t *testing.T) {
 func TestMemberAsks(t *testing.T) {
 	w := newWorld(t)
 	w.store.member.Left = gateway.Unlimited
-	token := "Authorization: Bearer " + w.keyring.MemberToken("writer", "bob", noon)
+	token := "Authorization: Bearer " + w.keyring.MemberToken("writer", "bob", gateway.ID{}, noon)
 	if a := w.ask("POST", membersPath+"bob/usage", `{"rounds":3}`, token, "Idempotency-Key: k"); a.status != 200 || a.body != `{"remaining":"unlimited","unlimited":true}` {
 		t.Error(a)
 	}
@@ -207,5 +207,45 @@ func TestTokens(t *testing.T) {
 	}
 	if a := w.post(redemptions, `{"code":"ABCD2345","subject":"bob"}`, "Authorization: Bearer ao_server"); a.status != 201 {
 		t.Error(a)
+	}
+}
+
+// TestTokenOfReleased: who held a code in somebody's name and let it go does
+// not speak for the member whom the name belongs to later.
+func TestTokenOfReleased(t *testing.T) {
+	w := newWorld(t)
+	const ann = "ann@x.example"
+	token := "Authorization: Bearer " + w.keyring.MemberToken("writer", ann, anID, noon)
+	later := redemptions + "/" + gateway.NewID(noon.Add(time.Hour)).String()
+	own := redemptions + "/" + anID.String()
+	for _, c := range []struct {
+		name        string
+		status      gateway.Status
+		subject     string
+		err         error
+		others, own int // statuses of what is not the token's redemption, and of what is
+	}{
+		{"held", gateway.Held, ann, nil, 200, 200},
+		{"committed", gateway.Committed, ann, nil, 200, 200},
+		{"rolled back", gateway.RolledBack, ann, nil, 200, 200},
+		{"released", gateway.Released, ann, nil, 401, 200},
+		{"somebody else's", gateway.Committed, "ben", nil, 401, 404},
+		{"gone", gateway.Committed, ann, gateway.Refuse(gateway.RedemptionUnknown), 401, 404},
+		{"not known now", gateway.Committed, ann, gateway.Refuse(gateway.NotAdmitted), 503, 503},
+	} {
+		w.store.set(func(f *fakeStore) {
+			f.answer.Status, f.answer.SubjectKey, f.err = c.status, w.keyring.Subject("writer", c.subject), c.err
+		})
+		for path, want := range map[string]int{membersPath + ann: c.others, later: c.others, own: c.own} {
+			if a := w.get(path, token); a.status != want {
+				t.Errorf("%s: GET %s: got %v, want %d", c.name, path, a, want)
+			}
+		}
+	}
+	w.store.set(func(f *fakeStore) { f.answer.Status, f.err = gateway.Released, nil })
+	for _, path := range []string{"/usage", "/activity"} {
+		if a := w.ask("POST", membersPath+ann+path, `{}`, token); a.status != 401 {
+			t.Errorf("%s: %v", path, a)
+		}
 	}
 }

@@ -46,8 +46,11 @@ func (q *request) redeem() error {
 	// redemption, but gets no token to speak for its subject; nor does who
 	// brings another code in a member's name.
 	q.token = q.token[:0]
-	if r.Proven && r.Founding || q.key != nil {
-		q.token = q.server.config.Keyring.AppendMemberToken(q.token, q.launch.Name, q.ask.Subject, q.server.now())
+	switch {
+	case q.key != nil:
+		q.token = q.server.config.Keyring.AppendMemberToken(q.token, q.launch.Name, q.ask.Subject, gateway.ID{}, q.server.now())
+	case r.Proven && r.Founding:
+		q.token = q.server.config.Keyring.AppendMemberToken(q.token, q.launch.Name, q.ask.Subject, r.ID, q.server.now())
 	}
 	q.out = q.appendRedemption(q.out[:0], &r, q.ask.Subject, text(q.token), receipt)
 	if r.Replayed {

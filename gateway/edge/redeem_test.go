@@ -262,9 +262,9 @@ func TestMemberTokenIsForWhoeverProvedIt(t *testing.T) {
 		if !c.token {
 			continue
 		}
-		subject, err := w.keyring.OpenMemberToken("writer", a.word("member_token"), noon)
-		if err != nil || subject != "ann@x.example" {
-			t.Errorf("%+v: the token is %q's: %v", c, subject, err)
+		subject, by, err := w.keyring.OpenMemberToken("writer", a.word("member_token"), noon)
+		if want := strings.Contains(c.header, "ao_"); err != nil || subject != "ann@x.example" || (by == gateway.ID{}) != want || !want && by != anID {
+			t.Errorf("%+v: the token is %q's by %v: %v", c, subject, by, err)
 		}
 	}
 }

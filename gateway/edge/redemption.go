@@ -79,8 +79,14 @@ func (q *request) findRedemption(scopes ...gateway.Scope) (id gateway.ID, subjec
 }
 
 // ownRedemption is a redemption that the caller may see. Another member's does
-// not exist.
+// not exist. The one that a member token was given for may be seen with it
+// whatever became of it.
 func (q *request) ownRedemption(id gateway.ID, subject string) (gateway.Redemption, error) {
+	if q.through != id {
+		if err := q.stillSpeaks(subject); err != nil {
+			return gateway.Redemption{}, err
+		}
+	}
 	r, err := q.server.config.Store.Redemption(q.server.running, q.launch.Name, id)
 	if err == nil && q.key == nil && r.SubjectKey != q.server.config.Keyring.Subject(q.launch.Name, subject) {
 		return gateway.Redemption{}, gateway.Refuse(gateway.RedemptionUnknown)

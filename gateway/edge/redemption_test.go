@@ -10,9 +10,9 @@ import (
 func TestRedemptionIsForItsOwner(t *testing.T) {
 	w := newWorld(t)
 	bearer := func(token string) string { return "Authorization: Bearer " + token }
-	ann, ben := w.keyring.MemberToken("writer", "ann@x.example", noon), w.keyring.MemberToken("writer", "ben@x.example", noon)
-	old := w.keyring.MemberToken("writer", "ann@x.example", noon.AddDate(-1, 0, 0))
-	elsewhere := w.keyring.MemberToken("other", "ann@x.example", noon)
+	ann, ben := w.keyring.MemberToken("writer", "ann@x.example", gateway.ID{}, noon), w.keyring.MemberToken("writer", "ben@x.example", gateway.ID{}, noon)
+	old := w.keyring.MemberToken("writer", "ann@x.example", gateway.ID{}, noon.AddDate(-1, 0, 0))
+	elsewhere := w.keyring.MemberToken("other", "ann@x.example", gateway.ID{}, noon)
 	path := redemptions + "/" + anID.String()
 	for _, c := range []struct {
 		name, header     string

@@ -31,6 +31,7 @@ type request struct {
 	param      []byte
 	launch     *gateway.Launch
 	key        *gateway.APIKey // nil: the caller is the public, or a member
+	through    gateway.ID      // the redemption that the caller's member token was given for
 	ask        gateway.Redeem
 	outcome    string
 	unchecked  bool // a challenge's token could not be checked

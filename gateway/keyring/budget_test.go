@@ -5,6 +5,8 @@ package keyring
 import (
 	"testing"
 	"time"
+
+	"admitone/gateway"
 )
 
 // The race detector empties pools at random, hence the build tag.
@@ -20,7 +22,7 @@ func TestAllocations(t *testing.T) {
 		"Address":     {1, func() { k.Address("launch", home) }},
 		"Check":       {0, func() { k.Check("launch", "ABCDEF") }},
 		"Seal":        {0, func() { k.Seal(dst, "launch", plain) }},
-		"MemberToken": {1, func() { k.MemberToken("launch", "ann@example.com", now) }},
+		"MemberToken": {1, func() { k.MemberToken("launch", "ann@example.com", gateway.ID{}, now) }},
 	} {
 		if n := testing.AllocsPerRun(200, c.f); n > c.most {
 			t.Errorf("%s allocates %v times, %v are allowed", name, n, c.most)
@@ -69,6 +71,6 @@ func BenchmarkMemberToken(b *testing.B) {
 	k, _ := New(secret(1))
 	now := time.Unix(1_800_000_000, 0)
 	for b.Loop() {
-		k.MemberToken("launch", "ann@example.com", now)
+		k.MemberToken("launch", "ann@example.com", gateway.ID{}, now)
 	}
 }

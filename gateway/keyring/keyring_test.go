@@ -35,11 +35,11 @@ func TestRotation(t *testing.T) {
 		t.Error("rotating renamed people or codes")
 	}
 	now := time.Unix(1_800_000_000, 0)
-	sealed, token, cookie := before.Seal(nil, "l", []byte("plain")), before.MemberToken("l", "ann", now), before.Sign("p", "v")
+	sealed, token, cookie := before.Seal(nil, "l", []byte("plain")), before.MemberToken("l", "ann", gateway.ID{}, now), before.Sign("p", "v")
 	if plain, err := after.Open("l", sealed); err != nil || string(plain) != "plain" {
 		t.Errorf("an old seal: %q, %v", plain, err)
 	}
-	if s, err := after.OpenMemberToken("l", token, now); err != nil || s != "ann" {
+	if s, _, err := after.OpenMemberToken("l", token, now); err != nil || s != "ann" {
 		t.Errorf("an old token: %q, %v", s, err)
 	}
 	if v, ok := after.Verify("p", cookie); !ok || v != "v" {
@@ -61,17 +61,17 @@ func TestForeign(t *testing.T) {
 	if _, err := k.Open("b", sealed); err == nil {
 		t.Error("a seal opens for another launch")
 	}
-	token := k.MemberToken("a", "ann", now)
+	token := k.MemberToken("a", "ann", gateway.ID{}, now)
 	if strings.Contains(token, "ann") {
 		t.Error("a token shows its subject")
 	}
-	if _, err := k.OpenMemberToken("b", token, now); err == nil {
+	if _, _, err := k.OpenMemberToken("b", token, now); err == nil {
 		t.Error("a token is good for another launch")
 	}
-	if _, err := k.OpenMemberToken("a", token, now.Add(TokenLife+time.Second)); err == nil {
+	if _, _, err := k.OpenMemberToken("a", token, now.Add(TokenLife+time.Second)); err == nil {
 		t.Error("a token lives for ever")
 	}
-	if _, err := k.OpenMemberToken("a", TokenPrefix+string(sealed), now); err == nil {
+	if _, _, err := k.OpenMemberToken("a", TokenPrefix+string(sealed), now); err == nil {
 		t.Error("a seal passes as a token")
 	}
 	cookie := k.Sign("invite/a", "CODE")
@@ -84,7 +84,7 @@ func TestForeign(t *testing.T) {
 		opens func(string) bool
 	}{
 		"seal":   {string(sealed), func(s string) bool { _, err := k.Open("a", []byte(s)); return err == nil }},
-		"token":  {token, func(s string) bool { _, err := k.OpenMemberToken("a", s, now); return err == nil }},
+		"token":  {token, func(s string) bool { _, _, err := k.OpenMemberToken("a", s, now); return err == nil }},
 		"cookie": {cookie, func(s string) bool { _, ok := k.Verify("invite/a", s); return ok }},
 	} {
 		if !c.opens(c.made) {
@@ -163,7 +163,7 @@ func TestConcurrent(t *testing.T) {
 				if plain, err := k.Open("l", k.Seal(nil, "l", []byte(me))); err != nil || string(plain) != me {
 					t.Errorf("sealed %q, opened %q, %v", me, plain, err)
 				}
-				if got, err := k.OpenMemberToken("l", k.MemberToken("l", me, now), now); err != nil || got != me {
+				if got, _, err := k.OpenMemberToken("l", k.MemberToken("l", me, gateway.ID{}, now), now); err != nil || got != me {
 					t.Errorf("a token of %q is %q's, %v", me, got, err)
 				}
 			}
@@ -206,13 +206,13 @@ func FuzzOpen(f *testing.F) {
 	now := time.Unix(1_800_000_000, 0)
 	other, _ := New(secret(3))
 	f.Add(string(other.Seal(nil, "l", []byte("plain"))))
-	f.Add(other.MemberToken("l", "ann", now))
+	f.Add(other.MemberToken("l", "ann", gateway.ID{}, now))
 	f.Add(other.Sign("p", "value"))
 	f.Fuzz(func(t *testing.T, s string) {
 		if _, err := k.Open("l", []byte(s)); err == nil {
 			t.Errorf("%q opens", s)
 		}
-		if _, err := k.OpenMemberToken("l", s, now); err == nil {
+		if _, _, err := k.OpenMemberToken("l", s, now); err == nil {
 			t.Errorf("%q is a token", s)
 		}
 		if _, ok := k.Verify("p", s); ok {
