@@ -48,6 +48,17 @@ type Redeem struct {
 	Proof   string       // the caller's Idempotency-Key; "" if there was none
 	Country string       // where the address is, ISO 3166-1; "" if that is not known
 	Solved  bool         // the caller has solved the policy's challenge
+	Vouched bool         // a back end says who redeems: Email is the subject's own
+}
+
+// Waits is the address whose place on the waitlist the redemption takes up: the
+// subject's own, or the one that a back end says is. "" if there is none: a
+// stranger's word takes nobody off the list.
+func (r *Redeem) Waits() string {
+	if r.Vouched || r.Email == r.Subject {
+		return r.Email
+	}
+	return ""
 }
 
 // Redemption is the answer to Redeem, and to every later question about it.

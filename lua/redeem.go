@@ -104,8 +104,12 @@ func (s *Store) pack(c *redeemCall, l *launch, r *gateway.Redeem) {
 		entry = subject
 	default:
 		c.name = s.keyring.AppendSubject(c.name, l.name, r.Email)
-		subject, entry = c.name[:len(subject)], c.name[len(subject):]
-		b = append(b, entry...)
+		subject = c.name[:len(subject)]
+		email := c.name[len(subject):]
+		b = append(b, email...)
+		if r.Waits() != "" {
+			entry = email
+		}
 	}
 	b = append(append(append(b, '\t'), entry...), '\t')
 	if r.Proof != "" {

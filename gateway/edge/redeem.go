@@ -76,7 +76,7 @@ func (q *request) overflows(err error) bool {
 
 // readRedeem fills q.ask.
 func (q *request) readRedeem(b *body) (err error) {
-	q.ask = gateway.Redeem{Name: b.value[fName], Source: b.value[fSource]}
+	q.ask = gateway.Redeem{Name: b.value[fName], Source: b.value[fSource], Vouched: q.key != nil}
 	if q.ask.Address, q.ask.Country, err = q.counted(b); err != nil {
 		return err
 	}

@@ -69,8 +69,8 @@ func TestRedeemAsks(t *testing.T) {
 	w.post(redemptions, `{"code":"ABCD2345","email":"ann@x.example"}`, "Authorization: Bearer ao_server", "X-Forwarded-For: 192.0.2.1")
 	want := []gateway.Redeem{
 		{Code: "ABCD2345", Subject: "user-1", Email: "ann@gmail.com", Name: "Ann \"A\" Ä😀", Source: "product-hunt_1", Mode: gateway.Hold, Proof: "4f/1.a", Address: netip.MustParsePrefix("127.0.0.1/32")},
-		{Code: "ABCD2345", Subject: "ann@x.example", Email: "ann@x.example", Address: netip.MustParsePrefix("2001:db8:1:2::/64")},
-		{Code: "ABCD2345", Subject: "ann@x.example", Email: "ann@x.example"},
+		{Code: "ABCD2345", Subject: "ann@x.example", Email: "ann@x.example", Address: netip.MustParsePrefix("2001:db8:1:2::/64"), Vouched: true},
+		{Code: "ABCD2345", Subject: "ann@x.example", Email: "ann@x.example", Vouched: true},
 	}
 	for i := range want {
 		if got := w.store.redeemed[i]; got != want[i] {

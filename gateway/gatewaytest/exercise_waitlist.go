@@ -372,10 +372,19 @@ func offers(f *fixture) {
 	f.status(keys[4], gateway.EntryInvited)
 	_, err = f.change(gateway.DeclineEntry, keys[6])
 	f.refused(gateway.NoOffer, err)
-	// Registered with another code: what was offered goes back.
-	f.campaign("other", nil, "0THER")
+	// A stranger who names somebody's address takes no place and no offer away.
+	f.campaign("other", nil, "0THER", "STRANGER")
 	third := f.entry(keys[2])
-	if _, err := f.Redeem(f.ctx, theLaunch, &gateway.Redeem{Code: "0THER", Subject: "u2", Email: "p2@x.example"}); err != nil {
+	if _, err := f.Redeem(f.ctx, theLaunch, &gateway.Redeem{Code: "STRANGER", Subject: "u9", Email: "p2@x.example"}); err != nil {
+		f.Fatal(err)
+	}
+	if _, err := f.SweepOffers(f.ctx, theLaunch); err != nil {
+		f.Fatal(err)
+	}
+	f.status(keys[2], gateway.EntryInvited)
+	f.used(third.Offer, 0, 0, gateway.CodeActive)
+	// Registered with another code: what was offered goes back.
+	if _, err := f.Redeem(f.ctx, theLaunch, &gateway.Redeem{Code: "0THER", Subject: "u2", Email: "p2@x.example", Vouched: true}); err != nil {
 		f.Fatal(err)
 	}
 	f.status(keys[2], gateway.EntryRegistered)

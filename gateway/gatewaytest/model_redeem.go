@@ -114,7 +114,7 @@ func (m *Model) Redeem(_ context.Context, name string, r *gateway.Redeem) (gatew
 	}
 	l.paced[c.campaign] = append(l.paced[c.campaign], m.now)
 	if r.Mode == gateway.Commit {
-		m.register(l, r.Email)
+		m.register(l, r.Waits())
 	}
 	if from != "" {
 		l.addresses[from] = seenFrom{r.Subject, m.now}
