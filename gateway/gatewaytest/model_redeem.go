@@ -2,6 +2,7 @@ package gatewaytest
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"admitone/gateway"
@@ -80,6 +81,7 @@ func address(r interface{ IsValid() bool }, text string) string {
 func (m *Model) Redeem(_ context.Context, name string, r *gateway.Redeem) (gateway.Redemption, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	r = kept(r)
 	l, err := m.find(name)
 	if err != nil {
 		return gateway.Redemption{}, err
@@ -124,6 +126,15 @@ func (m *Model) Redeem(_ context.Context, name string, r *gateway.Redeem) (gatew
 		m.letIn(l, made)
 	}
 	return l.standing(made.Redemption), nil
+}
+
+// kept is what a store may keep of a request, whose texts are the caller's:
+// copies.
+func kept(r *gateway.Redeem) *gateway.Redeem {
+	own := *r
+	own.Code, own.Subject, own.Email = gateway.Code(strings.Clone(string(r.Code))), strings.Clone(r.Subject), strings.Clone(r.Email)
+	own.Proof = strings.Clone(r.Proof)
+	return &own
 }
 
 // earlier is the redemption that the same request made before, if it is to be
