@@ -91,9 +91,8 @@ func (f *figures) ratio(of, load string) *ratio {
 }
 
 // latest is what is compared from one time to the next. A figure that was not
-// taken is null. Rates are of one hot code where the name does not say
-// otherwise; against the peers on Postgres, which have their rows there when
-// they answer, the gateway copies to its own meanwhile.
+// taken is null. Ratios are of the gateway's peak, and of one hot code where the
+// name does not say otherwise.
 type latest struct {
 	Commit  string       `json:"commit"`
 	Machine string       `json:"machine"`
@@ -139,18 +138,11 @@ func (f *figures) latest() latest {
 		}
 		return nil
 	}
-	copying := func(of, load string) *float64 {
-		x, along := f.ratio(of, load), f.ratio(nameAlong, load)
-		if x == nil || along == nil {
-			return nil
-		}
-		return rounded(x.Median / along.Median)
-	}
 	l := latest{
 		Commit: f.Commit, Machine: f.Machine, Allocs: f.Allocs, Noise: *rounded(f.Noise),
 		Ratios: latestRatios{
-			Direct: r("direct", "hot"), AutoPipeline: r("autopipeline", "hot"), PgHot: copying("pg", "hot"), PgDistinct: copying("pg", "distinct"),
-			PgCoalesced: copying("pg-coalesced", "hot"), NginxLua: r("nginx", "hot"), Echo: r("echo", "hot"), PollsEcho: r("echo", "polls"),
+			Direct: r("direct", "hot"), AutoPipeline: r("autopipeline", "hot"), PgHot: r("pg", "hot"), PgDistinct: r("pg", "distinct"),
+			PgCoalesced: r("pg-coalesced", "hot"), NginxLua: r("nginx", "hot"), Echo: r("echo", "hot"), PollsEcho: r("echo", "polls"),
 		},
 		CPU: latestCPU{rounded(f.cpu(nameAside, "hot", "server")), rounded(f.cpu(nameAside, "hot", "redis"))},
 	}

@@ -58,6 +58,7 @@ func sampled() *figures {
 		f.note(nameAside, "hot", sample{Rate: s, CPU: map[string]float64{"server": 11, "redis": 9}})
 		f.note(nameAside, "distinct", sample{Rate: s * 100, CPU: map[string]float64{}})
 	}
+	f.note("pg", "hot", sample{Rate: 2, CPU: map[string]float64{"postgres": 600}})
 	f.note("direct", "hot", sample{Rate: 50, CPU: map[string]float64{"server": 20}})
 	f.Ratios = []ratio{newRatio("direct", "hot", []float64{4, 2, 3}), newRatio(nameAlong, "hot", []float64{2}), newRatio("pg", "hot", []float64{90})}
 	f.Growth = []growthPoint{{"connections", 1, "hot", 10, 1, 2}, {"connections", 1000, "hot", 1000, 1, 2}, {"codes", 1000, "distinct", 900, 1, 2}, {"codes", 10_000_000, "distinct", 800, 1, 2}}
@@ -66,7 +67,7 @@ func sampled() *figures {
 
 func TestFiguresAreMedians(t *testing.T) {
 	l := sampled().latest()
-	if *l.Ratios.Direct != 3 || *l.Ratios.PgHot != 45 || *l.CPU.Gateway != 11 || *l.Over != 1.5 || l.Ratios.Echo != nil || l.P50 != nil {
+	if *l.Ratios.Direct != 3 || *l.Ratios.PgHot != 90 || *l.CPU.Gateway != 11 || *l.Over != 1.5 || l.Ratios.Echo != nil || l.P50 != nil {
 		t.Errorf("%+v", l)
 	}
 	for _, c := range []struct {
@@ -86,7 +87,7 @@ func TestDocumentParts(t *testing.T) {
 	var table, growth strings.Builder
 	f.table(&table)
 	f.growth(&growth)
-	for _, want := range []string{"| 200 |", "3.00 (2.00–4.00)", "nginx is not on this machine", "±2.0 %", "30,000 events/s"} {
+	for _, want := range []string{"| 200 |", "3.00 (2.00–4.00)", "nginx is not on this machine", "±2.0 %", "30,000 events/s", "90.00 (90.00–90.00) | 45.00"} {
 		if !strings.Contains(table.String(), want) {
 			t.Errorf("%q is not in\n%s", want, table.String())
 		}
