@@ -58,6 +58,10 @@ fuzz: ## each fuzz target for FUZZTIME (5s)
 cover: deps ## test coverage, by package
 	@$(GO) test -cover ./...
 
+.PHONY: story-launch
+story-launch: deps ## play a waitlist of 10,000 with daily releases; every place and e-mail is compared
+	@$(GO) run ./bench/story launch
+
 .PHONY: story-lapse
 story-lapse: deps ## play a 90-day campaign of 25,000 codes; clients, Redis and Postgres must agree
 	@$(GO) run ./bench/story lapse

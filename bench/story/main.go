@@ -8,19 +8,24 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"maps"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if len(os.Args) != 2 || os.Args[1] != "lapse" {
-		fmt.Fprintln(os.Stderr, "usage: story lapse")
+	stories := map[string]func(context.Context, io.Writer) error{"lapse": Lapse, "launch": Waitlist}
+	if len(os.Args) != 2 || stories[os.Args[1]] == nil {
+		fmt.Fprintln(os.Stderr, "usage: story", strings.Join(slices.Sorted(maps.Keys(stories)), "|"))
 		os.Exit(2)
 	}
-	if err := Lapse(ctx, os.Stdout); err != nil {
+	if err := stories[os.Args[1]](ctx, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "story:", err)
 		os.Exit(1)
 	}

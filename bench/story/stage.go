@@ -30,8 +30,8 @@ type stage struct {
 	admin   *client.Client
 }
 
-// open builds the binary and starts `admitone dev`.
-func open(ctx context.Context) (_ *stage, err error) {
+// open builds the binary and starts `admitone dev` with these flags besides.
+func open(ctx context.Context, flags ...string) (_ *stage, err error) {
 	dir, err := os.MkdirTemp("", "admitone-story-")
 	if err != nil {
 		return nil, err
@@ -61,8 +61,10 @@ func open(ctx context.Context) (_ *stage, err error) {
 	}
 	starting, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	s.program, err = rig.StartProgram(starting, filepath.Join(dir, "dev.log"), probe, s.binary,
-		"dev", "--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--data", filepath.Join(dir, "data"), "--ready-file", ready, "--per-address", "4096")
+	args := append([]string{
+		"dev", "--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--data", filepath.Join(dir, "data"), "--ready-file", ready, "--per-address", "4096",
+	}, flags...)
+	s.program, err = rig.StartProgram(starting, filepath.Join(dir, "dev.log"), probe, s.binary, args...)
 	if err != nil {
 		return nil, err
 	}

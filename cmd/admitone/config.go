@@ -96,6 +96,7 @@ type listen struct {
 	TrustedProxies []string `help:"CIDRs whose X-Forwarded-For counts." placeholder:"CIDR"`
 	Forwarded      bool     `help:"Read RFC 7239 Forwarded instead of X-Forwarded-For."`
 	PerAddress     int      `default:"256" help:"Open connections of one client address."`
+	PublicURL      string   `help:"Where people reach the public listener, for links in e-mails: https://join.example." placeholder:"URL"`
 	PrometheusURL  string   `help:"Prometheus that guards of releases put their queries to." placeholder:"URL"`
 	WebhookAllow   []string `help:"Private CIDRs that webhooks may be sent to, by http too." placeholder:"CIDR"`
 

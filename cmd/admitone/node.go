@@ -96,6 +96,7 @@ func (n *node) start(ctx context.Context) (err error) {
 	}
 	if n.jobs, err = jobs.New(ctx, jobs.Options{
 		Pool: n.ledger.Pool(), Store: n.store, Members: n.store, Ledger: n.ledger, Keyring: n.keyring, Logger: n.log, WebhookAllow: allow, SMTP: n.mail, Registry: registry,
+		PublicURL: n.publicURL,
 	}); err != nil {
 		return err
 	}
@@ -162,6 +163,14 @@ func (n *node) unable(ctx context.Context) (warnings []string) {
 		}
 	}
 	return warnings
+}
+
+// publicURL is where people reach the public listener.
+func (n *node) publicURL() string {
+	if n.PublicURL == "" && n.rehearsal && n.public != nil {
+		return "http://" + reachable(n.public.Addr()) // on this machine
+	}
+	return strings.TrimSuffix(n.PublicURL, "/")
 }
 
 // warmFor is how long a start waits for launches to be admitted. One that takes

@@ -38,6 +38,7 @@ type Ledger interface {
 	AnomalyLedger
 	RefillLedger
 	ReleaseLedger
+	WaitlistMailLedger
 }
 
 // Queue takes jobs and works on them. Every gateway has one; they share the
@@ -56,6 +57,7 @@ type Queue struct {
 // codes are derived from: its id is no secret. It seals what jobs keep.
 type Keyring interface {
 	gateway.Checker
+	Ticketer
 	MintKey(launch, job string) []byte
 	Seal(dst []byte, bound string, plain []byte) []byte
 	Open(bound string, sealed []byte) ([]byte, error)
@@ -73,7 +75,10 @@ type Options struct {
 	// too. Without any, only public addresses and https are.
 	WebhookAllow []netip.Prefix
 	SMTP         SMTP
-	Registry     prometheus.Registerer // nil: none
+	// PublicURL is where people reach the public listener, for links in e-mails;
+	// "" where nobody said. It may be nil.
+	PublicURL func() string
+	Registry  prometheus.Registerer // nil: none
 }
 
 // New brings River's tables up to date and makes a queue. It does not work
@@ -93,7 +98,11 @@ func New(ctx context.Context, o Options) (*Queue, error) {
 	}
 	q := &Queue{ledger: o.Ledger, hooks: o.Ledger, keyring: o.Keyring, outbound: newOutbound(o.WebhookAllow), smtp: pool}
 	hooks := &webhooks{o.Ledger, q.deliver}
-	q.followers = []ledger.Follower{hooks, &releases{q.insertTx}}
+	base := o.PublicURL
+	if base == nil {
+		base = func() string { return "" }
+	}
+	q.followers = []ledger.Follower{hooks, &releases{q.insertTx}, &waitlistMails{o.Ledger, o.Keyring, base, q.MailTx}}
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &minter{store: o.Store, ledger: o.Ledger, keyring: o.Keyring})
 	river.AddWorker(workers, &releaser{store: o.Store, checker: o.Keyring})

@@ -305,3 +305,24 @@ func (l *Ledger) OpenReleases(ctx context.Context) ([]gateway.OpenRelease, error
 	}
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[gateway.OpenRelease])
 }
+
+// EntryPeople reads entries within a transaction, by key.
+func (l *Ledger) EntryPeople(ctx context.Context, tx pgx.Tx, launch string, keys []string) (map[string]gateway.EntryRow, error) {
+	rows, err := tx.Query(ctx, `SELECT `+entryColumns+` FROM entries WHERE launch = (SELECT id FROM launches WHERE name = $1) AND key = ANY ($2)`, launch, keys)
+	if err != nil {
+		return nil, err
+	}
+	list, err := pgx.CollectRows(rows, scanEntryRow)
+	people := make(map[string]gateway.EntryRow, len(list))
+	for _, e := range list {
+		people[e.Key] = e
+	}
+	return people, err
+}
+
+// LandingURL is the launch's landing page, as the transaction sees it; "" if it
+// has none.
+func (l *Ledger) LandingURL(ctx context.Context, tx pgx.Tx, launch string) (landing string, err error) {
+	err = tx.QueryRow(ctx, `SELECT coalesce(policy ->> 'landing_url', '') FROM launches WHERE name = $1`, launch).Scan(&landing)
+	return landing, err
+}
