@@ -113,7 +113,7 @@ func (n *node) start(ctx context.Context) (err error) {
 	}
 	n.edge = edge.New(public)
 	n.admin = admin.Serve(admin.New(admin.Config{
-		Store: n.store, Ledger: n.ledger, Verifier: n.healer, Queue: n.jobs, Keys: keys, Checker: n.keyring, Persisted: persisted, Log: n.log, Metrics: registry, Rehearsal: n.rehearsal, Signer: n.keyring, HeldBack: n.scheduler.HeldBack,
+		Store: n.store, Ledger: n.ledger, Verifier: n.healer, Queue: n.jobs, Keys: keys, Checker: n.keyring, Persisted: persisted, Log: n.log, Metrics: registry, Rehearsal: n.rehearsal, Keyring: n.keyring, HeldBack: n.scheduler.HeldBack,
 		Ready: n.notReady, Warnings: n.unsafe,
 	}))
 	if n.public, err = net.Listen("tcp", n.Addr); err != nil {

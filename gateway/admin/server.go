@@ -85,8 +85,9 @@ type Verifier interface {
 	Verify(ctx context.Context, launch string) (gateway.VerifyReport, error)
 }
 
-// SourceSigner vouches for where people come from.
-type SourceSigner interface {
+// Keyring knows the keys of people, and vouches for where they come from.
+type Keyring interface {
+	Subject(launch, identity string) string
 	SignSource(launch, source string) string
 }
 
@@ -99,7 +100,7 @@ type Config struct {
 	// nothing.
 	Persisted Persistence
 	Queue     Queue
-	Signer    SourceSigner
+	Keyring   Keyring
 	// HeldBack is why a launch's next scheduled release waits; it may be nil.
 	HeldBack func(launch string) string
 	// Rehearsal lets launches' clocks be set ahead.

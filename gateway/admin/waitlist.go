@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"encoding/csv"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -27,7 +28,7 @@ type WaitlistStore interface {
 // WaitlistLedger is what it asks of Postgres.
 type WaitlistLedger interface {
 	Entries(ctx context.Context, launch string, f gateway.EntryFilter, p gateway.Page) (ledger.List[gateway.EntryRow], error)
-	FindEntry(ctx context.Context, launch, keyOrEmail string) (gateway.EntryRow, error)
+	FindEntry(ctx context.Context, launch, key string) (gateway.EntryRow, error)
 	ExportEntries(ctx context.Context, launch string, to func(gateway.EntryRow) error) error
 	WaitlistStats(ctx context.Context, launch string) (gateway.WaitlistStats, error)
 }
@@ -67,22 +68,23 @@ type entryView struct {
 	Offer    string    `json:"offer,omitempty"` // its code
 }
 
-// entry finds the entry of the path, by its id or its address, and its row; a
-// row that Postgres does not hold yet is empty but for the key.
+// entry finds the entry of the path, by its id or its address, and its row; of
+// one that Postgres does not hold yet the row is nearly empty.
 func (s *server) entry(c *call) (*gateway.Launch, gateway.EntryRow, error) {
 	l, err := c.launch(s)
 	if err != nil {
 		return nil, gateway.EntryRow{}, err
 	}
-	name := c.r.PathValue("entry")
-	if strings.Contains(name, "@") {
-		if name, err = personOf(&l.Policy)(name); err != nil {
+	key, mail := c.r.PathValue("entry"), ""
+	if strings.Contains(key, "@") {
+		if mail, err = personOf(&l.Policy)(key); err != nil {
 			return nil, gateway.EntryRow{}, gateway.Invalid("entry", err.Error())
 		}
+		key = s.Keyring.Subject(l.Name, mail)
 	}
-	row, err := s.Ledger.FindEntry(c.r.Context(), l.Name, name)
-	if _, isKey := gateway.ParseEntryKey(name); err != nil && isKey {
-		return l, gateway.EntryRow{Key: name}, nil
+	row, err := s.Ledger.FindEntry(c.r.Context(), l.Name, key)
+	if errors.Is(err, gateway.Refuse(gateway.EntryUnknown)) {
+		return l, gateway.EntryRow{Key: key, Email: mail}, nil // Redis may know it already
 	}
 	return l, row, err
 }
@@ -244,6 +246,6 @@ func (s *server) signSource(c *call) error {
 		return gateway.Invalid("source", "Use 1 to 50 of a-z, 0-9, _ and -.")
 	}
 	return c.answer(http.StatusOK, map[string]any{
-		"source": body.Source, "signed": s.Signer.SignSource(l.Name, body.Source), "points": l.Policy.Waitlist.Boosts.Sources[body.Source],
+		"source": body.Source, "signed": s.Keyring.SignSource(l.Name, body.Source), "points": l.Policy.Waitlist.Boosts.Sources[body.Source],
 	})
 }

@@ -24,16 +24,18 @@ func (w *world) joined(email string, arrival uint64, source string) string {
 	return a.Key
 }
 
-// signer signs nothing.
-type signer struct{}
+// ring signs nothing, and keys addresses readably.
+type ring struct{}
 
-func (signer) SignSource(_, source string) string { return source + ".signed" }
+func (ring) SignSource(_, source string) string { return source + ".signed" }
+
+func (ring) Subject(_, email string) string {
+	return strings.NewReplacer("@", "-", ".", "-").Replace(email + "AAAAAAAAAAAAAAAA")[:16]
+}
 
 func TestWaitlist(t *testing.T) {
-	w := begin(t, func(c *Config) { c.Signer = signer{} })
-	w.store.EntryKey = func(_, email string) string {
-		return strings.NewReplacer("@", "-", ".", "-").Replace(email + "AAAAAAAAAAAAAAAA")[:16]
-	}
+	w := begin(t, func(c *Config) { c.Keyring = ring{} })
+	w.store.EntryKey = ring{}.Subject
 	w.journal(gateway.LaunchPut{Version: 1, Open: true, Policy: []byte(`{"launch":"l"}`)})
 	ann, bob := w.joined("ann@x.example", 1, "web"), w.joined("bob@x.example", 2, "twitter")
 	w.want(200, w.do("GET", line, ""), "data.0.id", ann, "data.0.email", "ann@x.example", "data.1.id", bob, "data.2", nil, "has_more", false)

@@ -66,14 +66,13 @@ const behindLine = 1 << 53
 // lineOrder is an entry's score in SQL, as the index entries_line has it.
 const lineOrder = `(CASE WHEN status = 'waiting' THEN (1048576 - priority)::bigint * 4294967296 + arrival ELSE 9007199254740992 + arrival END)`
 
-// FindEntry finds an entry by its key or by its canonical e-mail address. It
-// returns entry_unknown if there is none.
-func (l *Ledger) FindEntry(ctx context.Context, launch, keyOrEmail string) (gateway.EntryRow, error) {
+// FindEntry finds an entry by its key. It returns entry_unknown if there is none.
+func (l *Ledger) FindEntry(ctx context.Context, launch, key string) (gateway.EntryRow, error) {
 	id, err := l.launchID(ctx, launch)
 	if err != nil {
 		return gateway.EntryRow{}, err
 	}
-	rows, err := l.pool.Query(ctx, `SELECT `+entryColumns+` FROM entries WHERE launch = $1 AND (key = $2 OR lower(email) = lower($2)) LIMIT 1`, id, keyOrEmail)
+	rows, err := l.pool.Query(ctx, `SELECT `+entryColumns+` FROM entries WHERE launch = $1 AND key = $2`, id, key)
 	if err != nil {
 		return gateway.EntryRow{}, err
 	}
