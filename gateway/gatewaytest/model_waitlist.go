@@ -12,6 +12,7 @@ import (
 // modelEntry is a place on the waitlist.
 type modelEntry struct {
 	gateway.Entry
+	email   string
 	proof   string
 	counted bool // its referral
 	offered *modelCode
@@ -80,7 +81,7 @@ func (m *Model) Join(_ context.Context, name string, j *gateway.Join) (gateway.J
 	e.Entry = gateway.Entry{
 		Key: key, Status: gateway.EntryWaiting, Arrival: l.arrivals, JoinedAt: m.seconds(), Referrer: e.Referrer, Referrals: e.Referrals,
 	}
-	e.proof, e.offered = j.Proof, nil
+	e.email, e.proof, e.offered = j.Email, j.Proof, nil
 	if j.Points != 0 {
 		e.boost(gateway.BoostSource, j.Points, j.Source, m.seconds())
 	}
@@ -431,7 +432,7 @@ func (m *Model) Offer(_ context.Context, name, release string, campaign *gateway
 		}
 		c := &modelCode{NewCode: gateway.NewCode{Code: o.Code, Display: o.Display, ExpiresAt: expires}, campaign: campaign.Number}
 		if o.Recipient {
-			c.Recipient = o.Key
+			c.Recipient = l.entries[o.Key].email
 		}
 		l.codes[o.Code] = c
 		e := l.entries[o.Key]
