@@ -15,6 +15,11 @@
 //	ao:{l}:c:hhhh     hash    65,536 buckets: code → packed record
 //	ao:{l}:s:hhhh     hash    65,536 buckets: subject key → packed redemptions
 //	ao:{l}:members    hash    subject key → packed member, of who got more than admission
+//	ao:{l}:e:hhhh     hash    65,536 buckets: e-mail key → packed waitlist entry
+//	ao:{l}:queue      zset    who waits, by priority and arrival
+//	ao:{l}:offers     zset    e-mail key → when the offer is to be looked at
+//	ao:{l}:releases   hash    id → packed release; the schedule
+//	ao:{l}:joins:0    hash    joins by address; 0 and 1 take turns
 //	ao:{l}:holds      zset    redemption id → when the hold is over
 //	ao:{l}:attempts:0 hash    failures by address and subject; 0 and 1 take turns
 //	ao:{l}:dedup:0    hash    who redeemed from an address; 0 and 1 take turns

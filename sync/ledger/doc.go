@@ -13,6 +13,7 @@
 //	epochs                                    where each history went on from
 //	gateways, vouchers                        who lives, and has told what it answered
 //	attempts, visits, changes                 refusals, visited links, operators' changes
+//	entries, releases, schedules              the waitlist and its cohorts
 //	members, member_events, milestones        who is in, and why a record changed
 //	activities                                what members did in the app
 //	signals, anomalies                        what a rule noticed and let in; what was unusual
