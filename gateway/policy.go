@@ -39,6 +39,9 @@ const (
 	NamedByAnyone = "anyone"
 	NamedByServer = "server"
 
+	InvalidCodeRefuse = "refuse"
+	InvalidCodeIgnore = "ignore"
+
 	DisposableRefuse = "refuse"
 	DisposableAllow  = "allow"
 )
@@ -59,6 +62,7 @@ type Policy struct {
 	Unlock      UnlockPolicy      `json:"unlock"`
 	Waitlist    WaitlistPolicy    `json:"waitlist"`
 	Referrals   ReferralsPolicy   `json:"referrals"`
+	Rewards     RewardsPolicy     `json:"rewards"`
 	Attribution AttributionPolicy `json:"attribution"`
 	Browsers    BrowsersPolicy    `json:"browsers"`
 	Anomalies   AnomaliesPolicy   `json:"anomalies"`
@@ -153,7 +157,35 @@ type UnlockPolicy struct {
 
 // ReferralsPolicy says what bringing people in gives.
 type ReferralsPolicy struct {
-	Milestones Milestones `json:"milestones"`
+	Milestones  Milestones `json:"milestones"`
+	InvalidCode string     `json:"invalid_code"` // what becomes of a redemption whose code cannot be used
+}
+
+// RewardsPolicy says what a purchase of somebody who was referred gives.
+type RewardsPolicy struct {
+	Qualifies QualifiesPolicy `json:"qualifies"`
+	Pays      PaysPolicy      `json:"pays"`
+	Clawback  bool            `json:"clawback"`   // on refund or dispute
+	PerMember int             `json:"per_member"` // rewards that one referrer may earn; 0: no limit
+}
+
+// QualifiesPolicy says which purchase counts: the first of at least so much.
+type QualifiesPolicy struct {
+	Minimum MoneyPolicy `json:"minimum"`
+}
+
+// MoneyPolicy is an amount in minor units.
+type MoneyPolicy struct {
+	Amount   int    `json:"amount"`
+	Currency string `json:"currency"` // ISO 4217, in lower case
+}
+
+// PaysPolicy says what is paid, in minor units of the minimum's currency.
+type PaysPolicy struct {
+	Referrer int      `json:"referrer"`
+	Referee  int      `json:"referee"`
+	After    Duration `json:"after"`    // the purchase
+	Approval bool     `json:"approval"` // of an operator
 }
 
 // AttributionPolicy is how long a visited link is remembered.
@@ -195,7 +227,8 @@ func DefaultPolicy(launch string) Policy {
 		Abuse:       defaultAbuse(),
 		Unlock:      UnlockPolicy{Tier: "standard", InviteRounds: Unlimited, LicenseRounds: Unlimited},
 		Waitlist:    defaultWaitlist(),
-		Referrals:   ReferralsPolicy{Milestones: Milestones{}},
+		Referrals:   ReferralsPolicy{Milestones: Milestones{}, InvalidCode: InvalidCodeRefuse},
+		Rewards:     RewardsPolicy{Qualifies: QualifiesPolicy{Minimum: MoneyPolicy{Currency: "usd"}}, Clawback: true},
 		Attribution: AttributionPolicy{Cookie: "invite_code", Window: 7 * day},
 		Browsers:    BrowsersPolicy{Origins: Origins{}},
 		Anomalies:   AnomaliesPolicy{Spike: 8, Failures: 50, PerAddress: Rate{20, Duration(time.Hour)}, Shift: 50},

@@ -41,7 +41,7 @@ func TestParsePolicyErrors(t *testing.T) {
 		`"limits":{"failed_attemps":{}}`:                        "limits.failed_attemps: unknown field; did you mean limits.failed_attempts?",
 		`"limits":{"per_address":"3/1h"}`:                       "limits.per_address: unknown field; did you mean limits.failed_attempts.per_address?",
 		`"holds":{"webhooks":[]}`:                               "holds.webhooks: unknown field; the fields here are expires",
-		`"a b\u001b":1`:                                         `"a b\x1b": unknown field; the fields here are launch, name, landing_url, ack, refusals, subjects, codes, holds, limits, abuse, unlock, waitlist, referrals, attribution, browsers, anomalies, email, retention`,
+		`"a b\u001b":1`:                                         `"a b\x1b": unknown field; the fields here are launch, name, landing_url, ack, refusals, subjects, codes, holds, limits, abuse, unlock, waitlist, referrals, rewards, attribution, browsers, anomalies, email, retention`,
 		`"ack":"perhaps"`:                                       "ack: use one of: accepted, persisted",
 		`"ack":true`:                                            `ack: found true where a text such as "true" is expected`,
 		`"refusals":"none"`:                                     "refusals: use one of: explicit, opaque",
@@ -295,7 +295,12 @@ func TestPolicyRoundTrip(t *testing.T) {
 					Guard: GuardPolicy{choose("guard", "", "https://a.example/ok"), choose("query", "", "up == 1")},
 				},
 			},
-			Referrals:   ReferralsPolicy{milestones.Draw(t, "milestones")},
+			Referrals: ReferralsPolicy{milestones.Draw(t, "milestones"), choose("invalid_code", InvalidCodeRefuse, InvalidCodeIgnore)},
+			Rewards: RewardsPolicy{
+				Qualifies: QualifiesPolicy{MoneyPolicy{rapid.IntRange(0, MaxUses).Draw(t, "minimum"), choose("currency", "usd", "eur")}},
+				Pays:      PaysPolicy{rapid.IntRange(0, MaxUses).Draw(t, "to_referrer"), rapid.IntRange(0, MaxUses).Draw(t, "to_referee"), duration(t, "after", 0, 365*day), rapid.Bool().Draw(t, "approval")},
+				Clawback:  rapid.Bool().Draw(t, "clawback"), PerMember: rapid.IntRange(0, MaxUses).Draw(t, "per_member"),
+			},
 			Attribution: AttributionPolicy{rapid.StringMatching("[a-zA-Z0-9!#$%&'*+.^_`|~-]{1,64}").Draw(t, "cookie"), duration(t, "attribution", Duration(time.Minute), 365*day)},
 			Retention:   RetentionPolicy{duration(t, "attempts", day, 3650*day), duration(t, "journal", 31*day, 3650*day)},
 		}

@@ -54,6 +54,13 @@ func (p *Policy) Validate() error {
 	v.upTo(p.Unlock.Expires, "unlock.expires", 3650*day)
 	v.waitlist(&p.Waitlist)
 	v.milestones(p.Referrals.Milestones, "referrals.milestones")
+	v.oneOf(p.Referrals.InvalidCode, "referrals.invalid_code", InvalidCodeRefuse, InvalidCodeIgnore)
+	v.count(p.Rewards.Qualifies.Minimum.Amount, "rewards.qualifies.minimum.amount", MaxUses)
+	v.that(currencyName.MatchString(p.Rewards.Qualifies.Minimum.Currency), "rewards.qualifies.minimum.currency", `use three lower-case letters such as "usd"`)
+	v.count(p.Rewards.Pays.Referrer, "rewards.pays.referrer", MaxUses)
+	v.count(p.Rewards.Pays.Referee, "rewards.pays.referee", MaxUses)
+	v.upTo(p.Rewards.Pays.After, "rewards.pays.after", 365*day)
+	v.count(p.Rewards.PerMember, "rewards.per_member", MaxUses)
 	v.that(cookieName.MatchString(p.Attribution.Cookie), "attribution.cookie", "use 1 to 64 letters, digits or any of !#$%%&'*+-.^_`|~")
 	v.between(p.Attribution.Window, "attribution.window", Duration(time.Minute), 365*day)
 	v.browsers(&p.Browsers)
@@ -69,8 +76,9 @@ func (p *Policy) Validate() error {
 
 var (
 	// cookieName is a token, as RFC 6265 has it.
-	cookieName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$")
-	domainName = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$`)
+	cookieName   = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$")
+	currencyName = regexp.MustCompile(`^[a-z]{3}$`)
+	domainName   = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$`)
 )
 
 // absoluteHTTP takes what can stand in a Location header as it is: no spaces,

@@ -23,3 +23,21 @@ type LeaderRow struct {
 	Name      string `json:"name"`
 	Referrals int    `json:"referrals"`
 }
+
+// ReferralStats is what a member's referrals came to, as Postgres knows it.
+type ReferralStats struct {
+	TotalReferrals int         `json:"total_referrals"`
+	TotalEarned    []Money     `json:"total_earned"` // in all, what was taken back not counted off
+	CurrentBalance []Money     `json:"current_balance"`
+	ReferredByCode string      `json:"referred_by_code,omitempty"`
+	Referrals      []FriendRow `json:"referrals"` // newest first
+}
+
+// FriendRow is somebody who came by a member's code, and what that gave.
+type FriendRow struct {
+	Subject string       `json:"subject,omitempty"` // for back ends only
+	Name    string       `json:"name,omitempty"`
+	Joined  time.Time    `json:"joined_at,omitzero"`
+	Reward  RewardStatus `json:"reward"`
+	Earned  int          `json:"earned"` // minor units, now
+}

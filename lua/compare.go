@@ -36,6 +36,8 @@ type Suspect struct {
 	Redemption gateway.ID   // of a redemption
 	Entry      string       // key of an entry
 	Member     string       // key, of a member
+	Payment    string       // key, of a payment
+	Earning    string       // key, of a subject
 	Moving     bool
 	key, field string // where Redis holds it
 }
@@ -225,6 +227,31 @@ func (c *Compare) Entries(ctx context.Context, list []gateway.StoredEntry) error
 	return nil
 }
 
+// Payments compares what is known of payments.
+func (c *Compare) Payments(ctx context.Context, list []gateway.StoredText) error {
+	c.Counted.Payments += len(list)
+	return c.texts(ctx, "payment", c.keys.payments, list, func(s *Suspect, key string) { s.Payment = key })
+}
+
+// Earnings compares what subjects' purchases give.
+func (c *Compare) Earnings(ctx context.Context, list []gateway.StoredText) error {
+	c.Counted.Earnings += len(list)
+	return c.texts(ctx, "earning", c.keys.earnings, list, func(s *Suspect, key string) { s.Earning = key })
+}
+
+func (c *Compare) texts(ctx context.Context, kind, key string, list []gateway.StoredText, mark func(*Suspect, string)) error {
+	values, err := c.read(ctx, len(list), func(i int) (string, string) { return key, list[i].Key })
+	if err != nil {
+		return err
+	}
+	for i, inRedis := range values {
+		if one := list[i]; inRedis != one.Record {
+			mark(c.suspect(kind, one.Key, key, one.Key, inRedis, one.Record), one.Key)
+		}
+	}
+	return nil
+}
+
 // Failures are counters that pass by themselves: they are not compared.
 func (c *Compare) Failures(context.Context, []gateway.StoredFailure) error { return nil }
 
@@ -235,6 +262,13 @@ func (c *Compare) Count(ctx context.Context) (n RestoreCount, waiting int, err e
 		return n, 0, fmt.Errorf("lua: compare: %w", err)
 	}
 	n.Members = int(members)
+	for key, count := range map[string]*int{c.keys.payments: &n.Payments, c.keys.earnings: &n.Earnings} {
+		held, err := c.store.redis.HLen(ctx, key).Result()
+		if err != nil {
+			return n, 0, fmt.Errorf("lua: compare: %w", err)
+		}
+		*count = int(held)
+	}
 	const step = 4096
 	for first := 0; first < 1<<16; first += step {
 		var lengths, entries [step]*redis.IntCmd

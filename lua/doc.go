@@ -20,6 +20,8 @@
 //	ao:{l}:offers     zset    e-mail key → when the offer is to be looked at
 //	ao:{l}:releases   hash    id → packed release; the schedule
 //	ao:{l}:joins:0    hash    joins by address; 0 and 1 take turns
+//	ao:{l}:payments   hash    payment key → packed payment
+//	ao:{l}:earnings   hash    subject key → packed earning: what a subject's purchases give
 //	ao:{l}:holds      zset    redemption id → when the hold is over
 //	ao:{l}:attempts:0 hash    failures by address and subject; 0 and 1 take turns
 //	ao:{l}:dedup:0    hash    who redeemed from an address; 0 and 1 take turns

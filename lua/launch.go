@@ -332,7 +332,7 @@ func rules(p gateway.Policy, open bool) string {
 		words = append(words, strconv.FormatInt(n, 10))
 	}
 	return strings.Join(append(words, flag(p.Refusals == gateway.RefusalsOpaque), p.Limits.AddressDedup.Action,
-		strconv.Itoa(p.Limits.PerInviter.Count), strconv.FormatInt(ms(p.Limits.PerInviter.Window), 10)), ";") + "|" + memberRules(p)
+		strconv.Itoa(p.Limits.PerInviter.Count), strconv.FormatInt(ms(p.Limits.PerInviter.Window), 10)), ";") + "|" + memberRules(p) + "|" + rewardRules(&p.Rewards)
 }
 
 func flag(b bool) string {

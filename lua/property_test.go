@@ -33,7 +33,7 @@ func TestAgainstModel(t *testing.T) {
 		}
 		m.begin(rt)
 		rt.Repeat(map[string]func(*rapid.T){
-			"redeem": m.redeem, "settle": m.settle, "validate": m.validate, "change": m.change, "campaign": m.campaign, "mint": m.mint, "use": m.use, "member": m.member, "invite": m.invite, "": m.check,
+			"redeem": m.redeem, "settle": m.settle, "validate": m.validate, "change": m.change, "campaign": m.campaign, "mint": m.mint, "use": m.use, "member": m.member, "invite": m.invite, "purchase": m.purchase, "": m.check,
 		})
 	})
 }
@@ -73,6 +73,10 @@ func (m *machine) begin(t *rapid.T) {
 		p.Unlock.TrialRounds = rapid.IntRange(0, 10).Draw(t, "trial")
 		p.Unlock.InviteRounds = gateway.Rounds(rapid.IntRange(-1, 10).Draw(t, "rounds"))
 		p.Referrals.Milestones = gateway.Milestones{{Referrals: 1, Invites: 2}, {Referrals: 2, Invites: 1}}
+	}
+	p.Rewards = gateway.RewardsPolicy{
+		Qualifies: gateway.QualifiesPolicy{Minimum: gateway.MoneyPolicy{Amount: 10, Currency: "usd"}}, Clawback: rapid.Bool().Draw(t, "clawback"),
+		Pays: gateway.PaysPolicy{Referrer: 7, Referee: rapid.IntRange(0, 5).Draw(t, "referee"), Approval: rapid.Bool().Draw(t, "approval")}, PerMember: rapid.IntRange(0, 2).Draw(t, "per_member"),
 	}
 	recipient := rapid.SampledFrom([]string{"", "ann", "dan@example.com"}).Draw(t, "recipient")
 	issuer := rapid.SampledFrom([]string{"", "bob"}).Draw(t, "issuer")
@@ -252,6 +256,34 @@ func (m *machine) invite(t *rapid.T) {
 	want, wantErr := m.stores[1].MintInvites(m.ctx, m.launch, 1, codes, ask)
 	if m.same(t, "invite", err, wantErr) && (got.Allotment != want.Allotment || got.Replayed != want.Replayed) {
 		t.Fatalf("invite: store %+v, model %+v", got, want)
+	}
+}
+
+func (m *machine) purchase(t *rapid.T) {
+	if rapid.IntRange(0, 5).Draw(t, "decide") == 0 {
+		subject := rapid.SampledFrom(propertySubjects).Draw(t, "subject")
+		d := rapid.SampledFrom([]gateway.RewardDecision{gateway.ApproveReward, gateway.ApproveReward, gateway.RejectReward, ""}).Draw(t, "decision")
+		got, err := m.stores[0].DecideReward(m.ctx, m.launch, subject, d, m.by)
+		want, wantErr := m.stores[1].DecideReward(m.ctx, m.launch, subject, d, m.by)
+		if m.same(t, "decide", err, wantErr) && got.Status != want.Status {
+			t.Fatalf("decide: store %+v, model %+v", got, want)
+		}
+		return
+	}
+	p := gateway.Payment{ID: rapid.SampledFrom([]string{"p1", "p2", "p3", "p4"}).Draw(t, "payment"), Event: rapid.SampledFrom([]string{"", "e1", "e2", "e3"}).Draw(t, "event")}
+	switch rapid.IntRange(0, 2).Draw(t, "what") {
+	case 0:
+		p.Subject, p.Amount, p.Currency = rapid.SampledFrom(propertySubjects).Draw(t, "subject"), rapid.IntRange(8, 14).Draw(t, "amount"), "usd"
+	case 1:
+		p.Refunded = rapid.IntRange(1, 6).Draw(t, "refunded")
+	case 2:
+		p.Dispute = rapid.SampledFrom([]string{"d1", "d2"}).Draw(t, "dispute")
+		p.State = rapid.SampledFrom([]gateway.DisputeState{gateway.DisputeOpen, gateway.DisputeWon, gateway.DisputeLost}).Draw(t, "state")
+	}
+	got, err := m.stores[0].Purchase(m.ctx, m.launch, p)
+	want, wantErr := m.stores[1].Purchase(m.ctx, m.launch, p)
+	if m.same(t, "purchase", err, wantErr) && (got.Status != want.Status || got.News != want.News) {
+		t.Fatalf("purchase %+v: store %+v, model %+v", p, got, want)
 	}
 }
 

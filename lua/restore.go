@@ -33,7 +33,7 @@ type Restore struct {
 }
 
 // RestoreCount is how many rows a restore wrote or a comparison read.
-type RestoreCount struct{ Campaigns, Codes, Redemptions, Members, Entries int }
+type RestoreCount struct{ Campaigns, Codes, Redemptions, Members, Entries, Payments, Earnings int }
 
 // Restore empties the launch in Redis and returns what writes it anew, in an
 // epoch of its own.
@@ -41,7 +41,7 @@ func (s *Store) Restore(ctx context.Context, name string, epoch uint64) (*Restor
 	r := &Restore{store: s, keys: newKeys(name), epoch: epoch, template: map[uint32]gateway.Template{}, paces: map[uint32]gateway.Rate{}, paced: map[uint32]int{}}
 	r.joins = [2]map[string][]string{{}, {}}
 	k := r.keys
-	all := []string{k.meta, k.config, k.campaigns, k.holds, k.members, k.journal, k.attempts0, k.attempts1, k.dedup0, k.dedup1, k.queue, k.offers, k.releases, k.joins0, k.joins1}
+	all := []string{k.meta, k.config, k.campaigns, k.holds, k.members, k.payments, k.earnings, k.journal, k.attempts0, k.attempts1, k.dedup0, k.dedup1, k.queue, k.offers, k.releases, k.joins0, k.joins1}
 	for bucket := range 1 << 16 {
 		all = append(all, k.codePrefix+hex16(uint16(bucket)), k.subjectPrefix+hex16(uint16(bucket)), k.entryPrefix+hex16(uint16(bucket)))
 	}
@@ -253,6 +253,26 @@ func storedEntry(e gateway.StoredEntry) string {
 		positive(int64(e.Referrals)), e.Packed, string(e.Code), unixMillis(e.Ends), e.Release,
 	}, ";")
 	return strings.TrimRight(record, ";")
+}
+
+// Payments writes what is known of payments.
+func (r *Restore) Payments(ctx context.Context, list []gateway.StoredText) error {
+	r.Counted.Payments += len(list)
+	return r.texts(ctx, r.keys.payments, list)
+}
+
+// Earnings writes what subjects' purchases give.
+func (r *Restore) Earnings(ctx context.Context, list []gateway.StoredText) error {
+	r.Counted.Earnings += len(list)
+	return r.texts(ctx, r.keys.earnings, list)
+}
+
+func (r *Restore) texts(ctx context.Context, key string, list []gateway.StoredText) error {
+	return r.pipeline(ctx, func(p redis.Pipeliner) {
+		for _, one := range list {
+			p.HSet(ctx, key, one.Key, one.Record)
+		}
+	})
 }
 
 // Failures writes the failed attempts that still count. They come in order.

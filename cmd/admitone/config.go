@@ -102,6 +102,7 @@ type listen struct {
 
 	CountryDatabase     string `help:"MaxMind DB file for the policies' rules of countries; read again when it changes." placeholder:"FILE"`
 	ChallengeSecretFile string `help:"File of the secret for Turnstile or hCaptcha; or ADMITONE_CHALLENGE_SECRET." placeholder:"FILE"`
+	shops
 }
 
 // countries is the database of countries; nil if none was given.

@@ -111,6 +111,9 @@ func (n *node) start(ctx context.Context) (err error) {
 	if err := n.screens(&public); err != nil {
 		return err
 	}
+	if err := n.shops.onto(&public); err != nil {
+		return err
+	}
 	n.edge = edge.New(public)
 	n.admin = admin.Serve(admin.New(admin.Config{
 		Store: n.store, Ledger: n.ledger, Verifier: n.healer, Queue: n.jobs, Keys: keys, Checker: n.keyring, Persisted: persisted, Log: n.log, Metrics: registry, Rehearsal: n.rehearsal, Keyring: n.keyring, HeldBack: n.scheduler.HeldBack,

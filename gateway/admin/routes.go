@@ -62,6 +62,10 @@ var apiRoutes = []struct {
 	{"POST /admin/v1/launches/{launch}/members/{subject}/tier", gateway.ScopeAdmin, false, (*server).setTier},
 	{"POST /admin/v1/launches/{launch}/members/{subject}/erase", gateway.ScopeAdmin, false, (*server).eraseMember},
 
+	{"GET /admin/v1/launches/{launch}/rewards", gateway.ScopeRead, false, (*server).listRewards},
+	{"POST /admin/v1/launches/{launch}/rewards/{subject}/approve", gateway.ScopeAdmin, false, decideReward(gateway.ApproveReward)},
+	{"POST /admin/v1/launches/{launch}/rewards/{subject}/reject", gateway.ScopeAdmin, false, decideReward(gateway.RejectReward)},
+
 	{"GET /admin/v1/launches/{launch}/waitlist", gateway.ScopeRead, false, (*server).listEntries},
 	{"GET /admin/v1/launches/{launch}/waitlist/export", gateway.ScopeRead, false, (*server).exportEntries},
 	{"POST /admin/v1/launches/{launch}/waitlist/import", gateway.ScopeAdmin, true, (*server).importEntries},

@@ -30,6 +30,7 @@ type Store interface {
 	Settle(ctx context.Context, launch string, id gateway.ID, s gateway.Settlement, by gateway.Actor) (gateway.Redemption, error)
 	Member(ctx context.Context, launch, subject string) (gateway.Member, error)
 	ChangeMember(ctx context.Context, launch string, c gateway.ChangeMember) (gateway.Member, error)
+	DecideReward(ctx context.Context, launch, subject string, d gateway.RewardDecision, by gateway.Actor) (gateway.Earning, error)
 	Position(ctx context.Context, launch string) (gateway.Position, error)
 	WaitlistStore
 }
@@ -44,6 +45,7 @@ type Ledger interface {
 	Changes(ctx context.Context, launch string, p gateway.Page) (ledger.List[gateway.AuditEvent], error)
 	Conflicts(ctx context.Context, launch string, p gateway.Page) (ledger.List[gateway.ConflictRow], error)
 	Parked(ctx context.Context, launch string, p gateway.Page) (ledger.List[gateway.ParkedRow], error)
+	Rewards(ctx context.Context, launch string, f gateway.RewardFilter, p gateway.Page) (ledger.List[gateway.RewardRow], error)
 	Referrals(ctx context.Context, launch, subject string, depth int, p gateway.Page) (ledger.List[gateway.ReferralRow], error)
 	Members(ctx context.Context, launch string, f gateway.MemberFilter, p gateway.Page) (ledger.List[gateway.MemberRow], error)
 	Stats(ctx context.Context, launch string) (gateway.Stats, error)

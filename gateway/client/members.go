@@ -21,6 +21,8 @@ type Member struct {
 	Referrals   int            `json:"referrals"`
 	Leaderboard bool           `json:"leaderboard"`
 	JoinedAt    time.Time      `json:"joined_at,omitzero"`
+
+	Credit []gateway.Money `json:"credit"` // balances, one a currency
 }
 
 // MemberUnlock is what a member may use, and what is left of it.

@@ -36,6 +36,7 @@ type Redemption struct {
 	Unlock      Unlock         `json:"unlock"`
 	ExpiresAt   time.Time      `json:"expires_at,omitzero"` // of a hold
 	Referred    bool           `json:"referred"`            // a member invited the subject
+	Message     string         `json:"message"`             // why there is no referral, with the status "registered"
 	Allotment   gateway.Rounds `json:"allotment"`
 	MemberToken string         `json:"member_token"`
 	Receipt     Receipt        `json:"receipt"`

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -374,4 +375,49 @@ func TestMembers(t *testing.T) {
 	must[client.MemberNow](t)(c.EraseMember(ctx, "l", "ann@example.com", "asked to"))
 	_, err = c.MemberNow(ctx, "l", "nobody")
 	wantRefusal(t, err, gateway.MemberUnknown)
+}
+
+// TestMoney: what back ends, members and operators do with purchases.
+func TestMoney(t *testing.T) {
+	c, ctx := begin(t), t.Context()
+	must[client.Launch](t)(c.CreateLaunch(ctx, client.YAML, []byte(`
+launch: l
+landing_url: https://l.example/signup
+referrals: {invalid_code: ignore}
+rewards: {qualifies: {minimum: {amount: 1000, currency: usd}}, pays: {referrer: 1000, referee: 1000, approval: true}}
+`)))
+	code := must[client.ReferralCode](t)(c.ReferralCode(ctx, "l", "ann"))
+	if !strings.HasPrefix(code.ShareLink, "https://l.example/signup?ref=") || code.RemainingUses != 10 || len(code.Code) != 8 {
+		t.Errorf("%+v", code)
+	}
+	if again := must[client.ReferralCode](t)(c.ReferralCode(ctx, "l", "ann")); again != code {
+		t.Errorf("%+v", again)
+	}
+	if v := must[client.ReferralValidity](t)(c.As("").ValidateReferral(ctx, "l", code.Code)); !v.Valid || v.RemainingUses != 10 {
+		t.Errorf("%+v", v)
+	}
+	if r := must[client.Redemption](t)(c.Redeem(ctx, "l", client.Redeem{Code: "WR0NG", Subject: "cid"})); r.Status != "registered" || r.Referred || r.Message == "" {
+		t.Errorf("%+v", r)
+	}
+	if r := must[client.Redemption](t)(c.Redeem(ctx, "l", client.Redeem{Code: code.Code, Subject: "bob"})); !r.Referred {
+		t.Errorf("%+v", r)
+	}
+	if p := must[client.Purchased](t)(c.Purchase(ctx, "l", client.Purchase{ID: "p", Subject: "bob", Amount: 1000, Currency: "usd"})); p.Reward != gateway.RewardPending || p.Known {
+		t.Errorf("%+v", p)
+	}
+	if status := must[gateway.RewardStatus](t)(c.DecideReward(ctx, "l", "bob", gateway.ApproveReward, "it is fine")); status != gateway.RewardPaid {
+		t.Errorf("%v", status)
+	}
+	if p := must[client.Purchased](t)(c.Purchase(ctx, "l", client.Purchase{ID: "p", Dispute: &client.Dispute{ID: "d", Status: gateway.DisputeOpen}})); p.Reward != gateway.RewardReversed {
+		t.Errorf("%+v", p)
+	}
+	must[gateway.RewardStatus](t)(c.DecideReward(ctx, "l", "bob", gateway.RejectReward, ""))
+	must[client.ReferralStats](t)(c.ReferralStats(ctx, "l", "ann"))
+	must[client.List[gateway.RewardRow]](t)(c.Rewards(ctx, "l", gateway.RewardPaid, "ann", gateway.Page{}))
+	_, err := c.As("").Purchase(ctx, "l", client.Purchase{ID: "p", Refunded: 1})
+	wantRefusal(t, err, gateway.Unauthorized)
+	_, err = c.Stripe(ctx, "l", []byte("{}"), "t=1,v1=ab")
+	wantRefusal(t, err, gateway.Unauthorized)
+	_, err = c.Gumroad(ctx, "l", "wrong", url.Values{"license_key": {"A-B"}})
+	wantRefusal(t, err, gateway.Unauthorized)
 }

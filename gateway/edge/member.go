@@ -24,6 +24,8 @@ type memberView struct {
 	Referrals   int            `json:"referrals"`
 	Leaderboard bool           `json:"leaderboard"`
 	JoinedAt    time.Time      `json:"joined_at,omitzero"`
+	// Credit is the balance, one a currency, as Postgres knows it.
+	Credit []gateway.Money `json:"credit,omitempty"`
 }
 
 type unlockView struct {
@@ -44,7 +46,15 @@ func (q *request) member() error {
 	if err != nil {
 		return err
 	}
-	return q.json(fasthttp.StatusOK, q.viewMember(subject, &m))
+	v := q.viewMember(subject, &m)
+	if ledger, err := q.ledger(); err == nil {
+		account, err := ledger.Account(q.server.running, q.launch.Name, q.server.config.Keyring.Subject(q.launch.Name, subject))
+		if err != nil {
+			return err
+		}
+		v.Credit = account.Balance
+	}
+	return q.json(fasthttp.StatusOK, v)
 }
 
 func (q *request) viewMember(subject string, m *gateway.Member) memberView {
@@ -176,9 +186,13 @@ func (q *request) pathSubject() (string, error) {
 	if !ok || checkField(fSubject, plain) != nil || !utf8.Valid(plain) {
 		return "", wrong
 	}
-	subject := string(plain)
-	if subject == "" || strings.TrimSpace(subject) != subject {
-		return "", wrong
+	return q.subjectOf(string(plain))
+}
+
+// subjectOf is the one spelling of a subject that somebody names.
+func (q *request) subjectOf(subject string) (string, error) {
+	if subject == "" || len(subject) > maxBytes[fSubject] || strings.TrimSpace(subject) != subject || checkField(fSubject, []byte(subject)) != nil {
+		return "", gateway.Invalid("subject", "Use 1 to 200 bytes of text, with no control characters and no space at either end.")
 	}
 	if !looksLikeEmail(subject) {
 		return subject, nil

@@ -24,6 +24,18 @@ func (q *request) answerMember() error {
 		return q.revokeInvite() // …/members/{subject}/invites/{code}
 	case routeReferrals:
 		return q.referrals() // …/members/{subject}/referrals
+	case routeReferralCode:
+		return q.referralCode() // …/referral/code
+	case routeReferralValidate:
+		return q.referralValidate() // …/referral/validate
+	case routeReferralStats:
+		return q.referralStats() // …/referral/stats
+	case routePurchases:
+		return q.purchases() // …/purchases
+	case routeStripe:
+		return q.stripe() // …/hooks/stripe
+	case routeGumroad:
+		return q.gumroad() // …/hooks/gumroad
 	case routeLeaderboard:
 		return q.leaderboard() // …/leaderboard
 	}
@@ -38,6 +50,12 @@ func findMember(seg [][]byte) (r route, param []byte) {
 	switch n, first := len(seg), string(seg[0]); {
 	case first == "leaderboard" && n == 1:
 		return routeLeaderboard, nil
+	case first == "purchases" && n == 1:
+		return routePurchases, nil
+	case first == "hooks" && n == 2:
+		return map[string]route{"stripe": routeStripe, "gumroad": routeGumroad}[string(seg[1])], nil
+	case first == "referral" && n == 2:
+		return map[string]route{"code": routeReferralCode, "validate": routeReferralValidate, "stats": routeReferralStats}[string(seg[1])], nil
 	case first == "members" && n == 2:
 		return routeMember, seg[1]
 	case first == "members" && n == 3:

@@ -20,6 +20,7 @@ type fakeMembers struct {
 	asked    []string
 	memberIs error
 	invited  []gateway.Invite
+	bought   []gateway.Payment
 }
 
 func (f *fakeMembers) Member(_ context.Context, _, subject string) (gateway.Member, error) {

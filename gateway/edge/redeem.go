@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"errors"
 
 	"github.com/valyala/fasthttp"
 
@@ -30,6 +31,9 @@ func (q *request) redeem() error {
 		return err
 	}
 	if err := q.readRedeem(&b); err != nil {
+		if e, ok := errors.AsType[*gateway.Error](err); ok && e.Field == "code" && q.registers(gateway.Refuse(gateway.CodeUnknown)) {
+			return nil
+		}
 		return err
 	}
 	r, err := q.server.config.Store.Redeem(q.server.running, q.launch.Name, &q.ask)
@@ -37,6 +41,9 @@ func (q *request) redeem() error {
 		return q.answerJoin(&gateway.Join{
 			Email: q.ask.Email, Name: q.ask.Name, Source: q.ask.Source, Address: q.ask.Address, Proof: q.ask.Proof,
 		}, durability, fasthttp.StatusAccepted)
+	}
+	if err != nil && q.registers(err) {
+		return nil
 	}
 	if err != nil {
 		return q.unsolved(err)
@@ -72,6 +79,23 @@ func (q *request) overflows(err error) bool {
 	e, ok := err.(*gateway.Error)
 	return ok && (e.Reason == gateway.CampaignFull || e.Reason == gateway.Paced) &&
 		q.launch.Policy.Waitlist.Overflow == gateway.OverflowWaitlist && q.ask.Email != ""
+}
+
+// registers answers a redemption whose code cannot be used, where the policy
+// takes it as a sign-up without a referral. It reports whether it did.
+func (q *request) registers(err error) bool {
+	e, refused := errors.AsType[*gateway.Error](err)
+	if q.launch.Policy.Referrals.InvalidCode != gateway.InvalidCodeIgnore || !refused || !e.Reason.SpeaksOfCode() && e.Reason != gateway.AttemptsExceeded {
+		return false
+	}
+	q.outcome = string(e.Reason)
+	_ = q.json(fasthttp.StatusOK, struct { // two texts and a flag always marshal
+		Status   string `json:"status"`
+		Subject  string `json:"subject"`
+		Referred bool   `json:"referred"`
+		Message  string `json:"message"`
+	}{"registered", q.ask.Subject, false, q.veiled(e).Sentence()})
+	return true
 }
 
 // readRedeem fills q.ask.

@@ -41,7 +41,11 @@ type Store interface {
 	ChangeMember(ctx context.Context, launch string, c gateway.ChangeMember) (gateway.Member, error)
 	// Inviter mints members' codes; RevokeInvite takes one back: code_unknown
 	// for another's, code_exhausted for a used one.
-	gateway.Inviter
+	gateway.Licenser
+	// Code returns code_unknown if there is none.
+	Code(ctx context.Context, launch string, code gateway.Code) (gateway.CodeInfo, error)
+	// Purchase learns what is said of a payment: invalid_request.
+	Purchase(ctx context.Context, launch string, p gateway.Payment) (gateway.Earning, error)
 	RevokeInvite(ctx context.Context, launch, subject string, code gateway.Code) (gateway.Rounds, error)
 	Waitlister
 }
@@ -68,6 +72,10 @@ type Ledger interface {
 	Referrals(ctx context.Context, launch, subject string, depth int, p gateway.Page) (gateway.List[gateway.ReferralRow], error)
 	// Leaderboard lists the members with the most referrals by display name.
 	Leaderboard(ctx context.Context, launch string, most int) ([]gateway.LeaderRow, error)
+	// Account is what a member earned and has.
+	Account(ctx context.Context, launch, subject string) (gateway.Account, error)
+	// ReferralStats is what a member's referrals came to.
+	ReferralStats(ctx context.Context, launch, subject string, p gateway.Page) (gateway.ReferralStats, error)
 }
 
 // KeyChecker knows API keys. Check returns unauthorized for a key that does not
@@ -100,6 +108,11 @@ type Config struct {
 	Persisted Persistence
 	Keys      KeyChecker // nil: no API key is good
 	Ledger    Ledger     // nil: what only Postgres knows is unavailable
+	// StripeSecrets are the signing secrets of Stripe's webhooks, by launch.
+	StripeSecrets map[string][]string
+	// GumroadTokens are what Gumroad's pings must bring in their address, by
+	// launch.
+	GumroadTokens map[string][]string
 
 	Countries  Countries  // nil: nobody's country is known
 	Challenger Challenger // nil: no challenge's token can be checked

@@ -44,6 +44,8 @@ type Store interface {
 	UseRounds(context.Context, string, gateway.Use) (gateway.Rounds, error)
 	ChangeMember(context.Context, string, gateway.ChangeMember) (gateway.Member, error)
 	Active(ctx context.Context, launch, subject, what string) error
+	Purchase(context.Context, string, gateway.Payment) (gateway.Earning, error)
+	DecideReward(context.Context, string, string, gateway.RewardDecision, gateway.Actor) (gateway.Earning, error)
 	MintInvites(context.Context, string, uint32, []gateway.NewCode, gateway.Invite) (gateway.Invited, error)
 	RevokeInvite(ctx context.Context, launch, subject string, code gateway.Code) (gateway.Rounds, error)
 	ReferralCode(context.Context, string, uint32, gateway.NewCode, gateway.Invite) (gateway.Code, error)
@@ -94,6 +96,10 @@ func Exercise(t *testing.T, open func(t *testing.T) Store) {
 		{"milestones", milestones},
 		{"trial rounds", trial},
 		{"race for rounds", raceRounds},
+		{"purchases", purchases},
+		{"late referrals", lateReferrals},
+		{"rewards put off", putOffRewards},
+		{"rewards decided", decidedRewards},
 		{"invites", invites},
 		{"invites a day", invitesPerDay},
 		{"refills", refills},

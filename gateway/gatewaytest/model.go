@@ -35,6 +35,8 @@ type modelLaunch struct {
 	releases    map[string]*gateway.Cohort
 	schedule    gateway.Schedule
 	members     map[string]*modelMember // by subject, who got more than admission
+	payments    map[string]*modelPayment
+	earnings    map[string]*modelEarning // by subject
 }
 
 type modelCode struct {
@@ -116,7 +118,7 @@ func (m *Model) CreateLaunch(_ context.Context, p gateway.Policy, _ gateway.Acto
 	}
 	l := &modelLaunch{
 		launch:   gateway.Launch{Name: p.Launch, Version: 1, Open: true, Policy: p},
-		position: 1, codes: map[gateway.Code]*modelCode{}, used: map[uint32]int{}, addresses: map[string]seenFrom{}, members: map[string]*modelMember{},
+		position: 1, codes: map[gateway.Code]*modelCode{}, used: map[uint32]int{}, addresses: map[string]seenFrom{}, members: map[string]*modelMember{}, payments: map[string]*modelPayment{}, earnings: map[string]*modelEarning{},
 		paced: map[uint32][]time.Time{}, entries: map[string]*modelEntry{}, releases: map[string]*gateway.Cohort{},
 	}
 	m.launches[p.Launch] = l

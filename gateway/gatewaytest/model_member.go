@@ -131,10 +131,10 @@ func (m *Model) letIn(l *modelLaunch, r *modelRedemption) {
 		one.joined, one.member.Joined = true, m.now
 		one.member.Allotment = plus(one.member.Allotment, policy.Codes.Personal.Allotment)
 	}
-	inviter := l.issuer(c)
-	if inviter == nil || !newly || one.inviter != "" || !campaign.Kind.OncePerLaunch() {
+	if c.Issuer == "" || !newly || one.inviter != "" || !campaign.Kind.OncePerLaunch() {
 		return
 	}
+	inviter := l.issuer(c)
 	one.inviter, one.via = c.Issuer, r.ID
 	m.refill(l, r.Subject, one)
 	inviter.member.Referrals++

@@ -54,11 +54,11 @@ local function write_member(m)
   return pack(unpack(t))
 end
 
--- read_member_rules reads what the policy says of members, behind the '|' of
+-- read_member_rules reads what the policy says of members, the second part of
 -- the launch's rules:
 -- grants;allotment;per_day;refill_to;refill_by;trial;invite;license;unlock_ms;milestones
 local function read_member_rules(packed)
-  local w = words(string.match(packed, '|([^|]*)$') or '')
+  local w = words(string.match(packed, '^[^|]*|([^|]*)') or '')
   local milestones = {}
   for at, n in string.gmatch(w[10] or '', '(%d+):(%d+)') do
     milestones[#milestones + 1] = {at = tonumber(at), invites = tonumber(n)}

@@ -85,6 +85,12 @@ func (h *Healer) verify(ctx context.Context, launch string, s ledger.Selection) 
 			if one.Member != "" {
 				s.Members = append(s.Members, one.Member)
 			}
+			if one.Payment != "" {
+				s.Payments = append(s.Payments, one.Payment)
+			}
+			if one.Earning != "" {
+				s.Earnings = append(s.Earnings, one.Earning)
+			}
 		}
 		if err := h.Ledger.Dump(ctx, launch, s, c); err != nil {
 			return report, err
@@ -94,6 +100,13 @@ func (h *Healer) verify(ctx context.Context, launch string, s ledger.Selection) 
 			report.Campaigns, report.Codes = c.Counted.Campaigns, c.Counted.Codes
 			report.Redemptions, report.Entries, report.Members = c.Counted.Redemptions, c.Counted.Entries, c.Counted.Members
 			if !s.Only {
+				wrong, err := h.Ledger.AuditCredit(ctx, launch)
+				if err != nil {
+					return report, err
+				}
+				for _, w := range wrong {
+					report.Differ("credit", w.Key, "", w.Record)
+				}
 				if err := h.count(ctx, launch, c, &report); err != nil {
 					return report, err
 				}
@@ -137,6 +150,8 @@ func (h *Healer) count(ctx context.Context, launch string, c *lua.Compare, repor
 		{"code", n.Codes, c.Counted.Codes},
 		{"redemption", n.Redemptions, c.Counted.Redemptions},
 		{"member", n.Members, c.Counted.Members},
+		{"payment", n.Payments, c.Counted.Payments},
+		{"earning", n.Earnings, c.Counted.Earnings},
 		{"entry", n.Entries, c.Counted.Entries},
 		{"place", waiting, c.Waiting},
 	} {

@@ -39,6 +39,7 @@ type Ledger interface {
 	RefillLedger
 	ReleaseLedger
 	WaitlistMailLedger
+	RewardLedger
 }
 
 // Queue takes jobs and works on them. Every gateway has one; they share the
@@ -112,6 +113,7 @@ func New(ctx context.Context, o Options) (*Queue, error) {
 	})
 	river.AddWorker(workers, &detective{store: o.Store, ledger: o.Ledger, hooks: hooks, log: o.Logger, metrics: newAnomalyMetrics(o.Registry)})
 	river.AddWorker(workers, &refiller{members: o.Members, ledger: o.Ledger, log: o.Logger})
+	river.AddWorker(workers, &payer{members: o.Members, ledger: o.Ledger, log: o.Logger})
 	river.AddWorker(workers, &mailer{
 		store: o.Store, ledger: o.Ledger, smtp: pool, from: o.SMTP.From, log: o.Logger, metrics: newMailMetrics(o.Registry, o.Ledger),
 	})
@@ -122,7 +124,7 @@ func New(ctx context.Context, o Options) (*Queue, error) {
 	q.client, err = river.NewClient(driver, &river.Config{
 		Queues: queues, Workers: workers,
 		CompletedJobRetentionPeriod: time.Hour, // what they did is noted elsewhere
-		PeriodicJobs:                []*river.PeriodicJob{anomalyJob(), refillJob(), releaseSweepJob()},
+		PeriodicJobs:                []*river.PeriodicJob{anomalyJob(), refillJob(), rewardJob(), releaseSweepJob()},
 		// A job of a process that was killed is another's after this; one without
 		// a timeout would never be.
 		JobTimeout: jobTimeout, RescueStuckJobsAfter: jobTimeout, MaxAttempts: 10,

@@ -16,6 +16,7 @@ type Members interface {
 	Launch(ctx context.Context, name string) (*gateway.Launch, error)
 	Now(ctx context.Context, launch string) (time.Time, error)
 	Refill(ctx context.Context, launch string, subjects []string) (int, error)
+	SettleReward(ctx context.Context, launch, subject string) (gateway.Earning, error)
 }
 
 // RefillLedger is what refills ask of Postgres.

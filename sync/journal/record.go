@@ -65,7 +65,7 @@ func known(version string) bool {
 var arity = map[string]int{
 	"launch": 5, "clock": 4, "campaign": 4, "minted": 9, "changed": 5, "redeemed": 9, "settled": 9, "refused": 6, "opened": 3, "signal": 6,
 	"joined": 11, "boosted": 8, "confirmed": 2, "entry": 9, "release": 8, "offered": 7, "released": 2, "schedule": 4,
-	"member": 7, "milestone": 4, "activity": 2,
+	"member": 7, "milestone": 4, "activity": 2, "payment": 3, "earning": 4, "credit": 6,
 }
 
 // maxWords is the most words that a line has behind its kind.
@@ -145,6 +145,17 @@ func (w *words) event(kind string) gateway.Event {
 		return w.member()
 	case "milestone":
 		return gateway.MilestoneCrossed{Subject: w.needed(), Milestone: int(w.number()), Invites: int(w.numberOr0()), Referrals: int(w.number())}
+	case "payment":
+		return gateway.PaymentLearned{Key: w.needed(), ID: w.needed(), Record: w.next()}
+	case "earning":
+		e := gateway.EarningChanged{Subject: w.needed(), Record: w.next()}
+		e.By = w.actor()
+		return e
+	case "credit":
+		return gateway.Credited{
+			What: gateway.CreditKind(w.oneOf(string(gateway.CreditReward), string(gateway.CreditClawback))), Subject: w.needed(), Referee: w.needed(),
+			Payment: w.needed(), Amount: int(w.number()), Currency: w.needed(),
+		}
 	case "activity":
 		return gateway.MemberActed{Subject: w.needed(), Name: w.needed()}
 	case "refused":

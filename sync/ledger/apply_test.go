@@ -278,6 +278,10 @@ func (d *dumped) Members(_ context.Context, m []gateway.StoredRecord) error {
 	return nil
 }
 
+func (d *dumped) Payments(context.Context, []gateway.StoredText) error { return nil }
+
+func (d *dumped) Earnings(context.Context, []gateway.StoredText) error { return nil }
+
 func (d *dumped) Failures(_ context.Context, f []gateway.StoredFailure) error {
 	d.failures = append(d.failures, f...)
 	return nil

@@ -15,6 +15,8 @@
 //	attempts, visits, changes                 refusals, visited links, operators' changes
 //	entries, releases, schedules              the waitlist and its cohorts
 //	members, member_events, milestones        who is in, and why a record changed
+//	payments, earnings, credit_entries        what was paid, what is due for it, what moved
+//	refills                                   which slot of its schedule a refill has served
 //	activities                                what members did in the app
 //	signals, anomalies                        what a rule noticed and let in; what was unusual
 //	journal                                   every record as it was written, by month

@@ -19,6 +19,8 @@ type Reader interface {
 	Codes(context.Context, []gateway.StoredCode) error
 	Redemptions(context.Context, []gateway.StoredRedemption) error
 	Members(context.Context, []gateway.StoredRecord) error
+	Payments(context.Context, []gateway.StoredText) error
+	Earnings(context.Context, []gateway.StoredText) error
 	Failures(context.Context, []gateway.StoredFailure) error
 	Queue(context.Context, gateway.StoredQueue) error
 	Entries(context.Context, []gateway.StoredEntry) error
@@ -35,6 +37,8 @@ type Selection struct {
 	Redemptions   []gateway.ID
 	Entries       []string // keys
 	Members       []string // keys
+	Payments      []string // keys
+	Earnings      []string // keys
 }
 
 // Dump reads a launch as of one moment: everything that Redis needs to serve
@@ -99,6 +103,20 @@ func (l *Ledger) Dump(ctx context.Context, launch string, s Selection, r Reader)
 		if err := stream(ctx, tx, r.Entries, scanEntry, `
 			SELECT `+storedEntryColumns+` FROM entries WHERE launch = $1 AND (NOT $2 OR key = ANY ($3))`, id, s.Only, append([]string{}, s.Entries...)); err != nil {
 			return err
+		}
+		for _, t := range []struct {
+			to       func(context.Context, []gateway.StoredText) error
+			sql      string
+			selected []string
+		}{
+			{r.Payments, `SELECT key, record FROM payments WHERE launch = $1 AND (NOT $2 OR key = ANY ($3))`, s.Payments},
+			{r.Earnings, `SELECT subject_key, record FROM earnings WHERE launch = $1 AND (NOT $2 OR subject_key = ANY ($3))`, s.Earnings},
+		} {
+			if err := stream(ctx, tx, t.to, func(row pgx.CollectableRow) (one gateway.StoredText, err error) {
+				return one, row.Scan(&one.Key, &one.Record)
+			}, t.sql, id, s.Only, append([]string{}, t.selected...)); err != nil {
+				return err
+			}
 		}
 		return stream(ctx, tx, r.Failures, func(row pgx.CollectableRow) (f gateway.StoredFailure, err error) {
 			err = row.Scan(&f.Subject, &f.Address, &f.At)

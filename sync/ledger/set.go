@@ -31,6 +31,7 @@ type set struct {
 	changes     []change
 	waitlist
 	membership
+	money
 }
 
 // set writes a list of events. The statements run in an order in which the
@@ -43,7 +44,7 @@ func (a *applier) set(ctx context.Context, list []placed) error {
 	}
 	for _, write := range []func(context.Context, *set) error{
 		a.putLaunches, a.setClock, a.putCampaigns, a.mint, a.changeCodes, a.settle, a.redeem, a.countUses, a.countCampaigns,
-		a.joinEntries, a.changeEntries, a.putReleases, a.changeReleases, a.putSchedule, a.refuse, a.signal, a.visit, a.audit, a.putMembers, a.tellMembers, a.erase,
+		a.joinEntries, a.changeEntries, a.putReleases, a.changeReleases, a.putSchedule, a.refuse, a.signal, a.visit, a.audit, a.putMembers, a.tellMembers, a.putPayments, a.putEarnings, a.credit, a.erase,
 	} {
 		if err := write(ctx, s); err != nil {
 			return err
@@ -77,7 +78,7 @@ func (a *applier) gather(list []placed) (*set, error) {
 	s := &set{
 		campaigns: map[uint32]placed{}, changed: map[gateway.Code]placed{}, renewed: map[gateway.Code]placed{},
 		redeemed: map[gateway.ID]*redeemedRow{}, settled: map[gateway.ID]placed{}, uses: map[gateway.Code]*uses{},
-		campaignUse: map[uint32]int{}, visits: map[gateway.Code]gateway.Opened{}, waitlist: newWaitlist(), membership: newMembership(),
+		campaignUse: map[uint32]int{}, visits: map[gateway.Code]gateway.Opened{}, waitlist: newWaitlist(), membership: newMembership(), money: newMoney(),
 	}
 	for _, p := range list {
 		if err := a.gatherOne(s, p); err != nil {
@@ -154,6 +155,15 @@ func (a *applier) gatherOne(s *set, p placed) error {
 			detail, _ := json.Marshal(map[string]string{"to": e.Ref})
 			s.changes = append(s.changes, change{p, "member_" + string(e.Cause), e.Subject, detail, e.By})
 		}
+	case gateway.PaymentLearned:
+		s.payments[e.Key] = p
+	case gateway.EarningChanged:
+		s.earnings[e.Subject] = p
+		if e.By.Name != "" {
+			s.changes = append(s.changes, change{p, "reward", e.Subject, []byte("{}"), e.By})
+		}
+	case gateway.Credited:
+		s.credits = append(s.credits, p)
 	case gateway.MilestoneCrossed, gateway.MemberActed:
 		s.gatherMember(p)
 	default:
