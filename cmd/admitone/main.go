@@ -31,6 +31,7 @@ type commands struct {
 	Member    memberCommand    `cmd:"" help:"List and show members, grant invites, change tiers, erase."`
 	Waitlist  waitlistCommand  `cmd:"" help:"Show the waitlist, boost, release, schedule, import and export."`
 	Stats     statsCommand     `cmd:"" help:"Show a launch's figures."`
+	Analytics analyticsCommand `cmd:"" help:"Show a launch's funnels, referrers, unlocks, rewards and time to first purchase."`
 	Verify    verifyCommand    `cmd:"" help:"Compare a launch in Redis and in Postgres."`
 	Heal      healCommand      `cmd:"" help:"Write launches anew in Redis from Postgres where Redis has lost something."`
 	Key       keyCommand       `cmd:"" help:"Make, list and revoke API keys."`

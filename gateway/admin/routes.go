@@ -82,6 +82,7 @@ var apiRoutes = []struct {
 	{"POST /admin/v1/launches/{launch}/waitlist/entries/{entry}/remove", gateway.ScopeAdmin, false, (*server).removeEntry},
 
 	{"GET /admin/v1/launches/{launch}/stats", gateway.ScopeRead, false, (*server).stats},
+	{"GET /admin/v1/launches/{launch}/analytics", gateway.ScopeRead, false, (*server).analytics},
 	{"GET /admin/v1/launches/{launch}/events", gateway.ScopeRead, false, (*server).events},
 	{"GET /admin/v1/launches/{launch}/anomalies", gateway.ScopeRead, false, (*server).anomalies},
 	{"GET /admin/v1/launches/{launch}/conflicts", gateway.ScopeRead, false, (*server).conflicts},

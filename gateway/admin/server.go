@@ -49,6 +49,7 @@ type Ledger interface {
 	Referrals(ctx context.Context, launch, subject string, depth int, p gateway.Page) (ledger.List[gateway.ReferralRow], error)
 	Members(ctx context.Context, launch string, f gateway.MemberFilter, p gateway.Page) (ledger.List[gateway.MemberRow], error)
 	Stats(ctx context.Context, launch string) (gateway.Stats, error)
+	Analytics(ctx context.Context, launch string, now time.Time) (gateway.Analytics, error)
 	CreateKey(ctx context.Context, k gateway.APIKey, hash [sha256.Size]byte) error
 	Keys(ctx context.Context) ([]*gateway.APIKey, error)
 	RevokeKey(ctx context.Context, id gateway.ID) error

@@ -3,7 +3,10 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
+	"net/url"
 	"time"
 
 	"admitone/gateway"
@@ -52,6 +55,28 @@ func (c *Client) Stats(ctx context.Context, launch string) (gateway.Stats, error
 	var s gateway.Stats
 	err := c.get(ctx, c.privatePath(launch, "stats"), nil, &s)
 	return s, err
+}
+
+// Analytics are a launch's funnels and what follows from them.
+func (c *Client) Analytics(ctx context.Context, launch string) (gateway.Analytics, error) {
+	var a gateway.Analytics
+	err := c.get(ctx, c.privatePath(launch, "analytics"), nil, &a)
+	return a, err
+}
+
+// AnalyticsCSV writes a launch's funnels as CSV.
+func (c *Client) AnalyticsCSV(ctx context.Context, launch string, to io.Writer) error {
+	response, err := c.send(ctx, request{
+		method: http.MethodGet, base: c.private, path: c.privatePath(launch, "analytics"), query: url.Values{"format": {"csv"}}, repeatable: true,
+	})
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if _, err := io.Copy(to, response.Body); err != nil {
+		return fmt.Errorf("client: the answer broke off: %w", err)
+	}
+	return nil
 }
 
 // Events lists what operators did to a launch, newest first.

@@ -231,6 +231,14 @@ func TestOperator(t *testing.T) {
 		"codes":     func() error { _, err := c.Codes(ctx, "l", "c", gateway.Page{}); return err },
 		"life":      func() error { _, err := c.CodeEvents(ctx, "l", "AAA"); return err },
 		"stats":     func() error { _, err := c.Stats(ctx, "l"); return err },
+		"analytics": func() error { _, err := c.Analytics(ctx, "l"); return err },
+		"analytics.csv": func() error {
+			var b strings.Builder
+			if err := c.AnalyticsCSV(ctx, "l", &b); err != nil || !strings.HasPrefix(b.String(), "level,") {
+				return errors.Join(err, errors.New(b.String()))
+			}
+			return nil
+		},
 		"events":    func() error { _, err := c.Events(ctx, "l", gateway.Page{}); return err },
 		"conflicts": func() error { _, err := c.Conflicts(ctx, "l"); return err },
 		"parked":    func() error { _, err := c.Parked(ctx, "l"); return err },
