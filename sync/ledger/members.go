@@ -10,15 +10,17 @@ import (
 )
 
 // everyMember are a launch's members ($1): who has a record, and who merely
-// redeemed a code. Each has one row under its key.
+// redeemed a code: the first of those is the one that counts. Each has one row
+// under its key.
 const everyMember = `
 	SELECT m.subject_key, m.subject, m.email, m.name, m.tier, m.method, m.campaign, m.inviter_key, m.rounds, m.used, m.until, m.allotment,
 		m.referrals, m.private, m.joined_at, m.erased_at FROM members m WHERE m.launch = $1
 	UNION ALL
-	SELECT DISTINCT ON (r.subject_key) r.subject_key, r.subject, r.email, r.name, '',
+	(SELECT DISTINCT ON (r.subject_key) r.subject_key, r.subject, r.email, r.name, '',
 		CASE g.document ->> 'kind' WHEN 'license' THEN 'license_key' ELSE 'invite_code' END, r.campaign, '', -1, 0, NULL, 0, 0, false, r.created_at, NULL
 	FROM redemptions r JOIN campaigns g ON g.launch = r.launch AND g.number = r.campaign
-	WHERE r.launch = $1 AND r.status = 'committed' AND NOT EXISTS (SELECT FROM members m WHERE m.launch = r.launch AND m.subject_key = r.subject_key)`
+	WHERE r.launch = $1 AND r.status = 'committed' AND NOT EXISTS (SELECT FROM members m WHERE m.launch = r.launch AND m.subject_key = r.subject_key)
+	ORDER BY r.subject_key, r.created_at, r.id)`
 
 // memberRow is a row of a list and what it is sorted by.
 type memberRow struct {
