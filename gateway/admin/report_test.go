@@ -23,6 +23,8 @@ func TestReports(t *testing.T) {
 	a := w.want(200, w.do("GET", path+"/campaigns/c/codes?limit=2", ""), "data.0.code", "AAA", "data.1.code", "-BBB", "data.2", nil, "has_more", true)
 	w.want(200, w.do("GET", path+"/campaigns/c/codes?limit=2&after="+a.get("next").(string), ""), "data.0.code", "CCC", "data.1", nil, "has_more", false)
 	w.want(200, w.do("GET", path+"/stats", ""), "position", 5.0, "campaigns.0.issued", 3.0, "campaigns.0.redeemed", 1.0, "refused.code_unknown", 1.0)
+	w.want(200, w.do("GET", path+"/analytics", ""), "position", 5.0, "total.issued", 3.0, "campaigns.0.redeemed", 1.0, "channels.0.channel", "e-mail",
+		"total.conversion.activated_of_redeemed", 0.0, "total.conversion.day7_retention", nil, "unlocks.0.share", 1.0)
 	a = w.want(200, w.do("GET", path+"/events?limit=2", ""), "data.0.event", "minted", "data.1.event", "campaign", "has_more", true)
 	w.want(200, w.do("GET", path+"/events?after="+a.get("next").(string), ""), "data.0.event", "launch", "data.0.actor", "ops", "data.0.note", "why")
 	w.want(200, w.do("GET", path+"/conflicts", ""), "data.0", nil)
