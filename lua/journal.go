@@ -21,12 +21,44 @@ var journalTrim = declare("journal_trim", contract{
 	replies: []string{"trimmed", "breach what"},
 })
 
+const (
+	// waitersMost is how many connections may wait for records at once: each is
+	// one less for redemptions.
+	waitersMost = 16
+	// lookEvery is how often a reader looks that may not wait at Redis.
+	lookEvery = 100 * time.Millisecond
+)
+
 // ReadJournal returns up to most records after a position, in order, waiting
 // for the first one. None in that time is not an error.
 func (s *Store) ReadJournal(ctx context.Context, name string, after uint64, most int, wait time.Duration) ([]journal.Entry, error) {
+	until := time.Now().Add(wait)
+	for {
+		left := time.Until(until)
+		select {
+		case s.waiters <- struct{}{}:
+			list, err := s.readJournal(ctx, name, after, most, max(left, time.Millisecond))
+			<-s.waiters
+			return list, err
+		default: // as many wait as may: this one looks now and then
+		}
+		list, err := s.readJournal(ctx, name, after, most, -1)
+		if err != nil || len(list) > 0 || left <= 0 {
+			return list, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(min(left, lookEvery)):
+		}
+	}
+}
+
+// readJournal waits at Redis for the first record, or not at all below 0.
+func (s *Store) readJournal(ctx context.Context, name string, after uint64, most int, wait time.Duration) ([]journal.Entry, error) {
 	streams, err := s.redis.XRead(ctx, &redis.XReadArgs{
 		Streams: []string{newKeys(name).journal, strconv.FormatUint(after, 10) + "-0"},
-		Count:   int64(most), Block: max(wait, time.Millisecond),
+		Count:   int64(most), Block: wait,
 	}).Result()
 	if errors.Is(err, redis.Nil) {
 		return nil, nil

@@ -57,6 +57,7 @@ func (s *Store) Line(name string) *gateway.Line {
 const (
 	lineWait  = 400 * time.Millisecond // for a record; a copy is that old at the most
 	linePause = 200 * time.Millisecond // before a copy that broke off is made anew
+	lineNewer = 10 * time.Second       // and when only a newer gateway can read what it met
 	lineBatch = 1000                   // records read at once
 	lineStep  = 1024                   // buckets read at once
 )
@@ -68,9 +69,13 @@ func (s *Store) feed(ctx context.Context, l *launch) {
 		if ctx.Err() == nil && !errors.Is(err, errOtherHistory) {
 			s.log.Warn("the copy of a waitlist is made anew", "launch", l.name, "error", err)
 		}
+		wait := linePause
+		if errors.Is(err, journal.ErrVersion) {
+			wait = lineNewer
+		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(linePause):
+		case <-time.After(wait):
 		}
 	}
 }

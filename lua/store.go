@@ -67,6 +67,7 @@ type Store struct {
 	unknown  map[string]time.Time // until when a name is taken to be unknown
 	lines    lines
 	trims    trims
+	waiters  chan struct{} // who waits at Redis for records of a journal
 }
 
 // launch is what this gateway keeps of one launch.
@@ -116,7 +117,7 @@ func New(o Options) *Store {
 	return &Store{
 		redis: o.Redis, keyring: o.Keyring, admitter: o.Admitter, persisted: o.Persisted, log: o.Logger,
 		metrics: newMetrics(o.Registry), options: o, began: time.Now(),
-		launches: make(map[string]*launch), unknown: make(map[string]time.Time),
+		launches: make(map[string]*launch), unknown: make(map[string]time.Time), waiters: make(chan struct{}, waitersMost),
 	}
 }
 

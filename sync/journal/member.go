@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"errors"
 	"net/url"
 	"strconv"
 	"strings"
@@ -17,13 +18,13 @@ var unlockMethods = map[string]gateway.UnlockMethod{
 const memberFields = 21
 
 // ParseMember reads a member's record as Redis holds it. Its error is
-// ErrMalformed.
+// ErrVersion or ErrMalformed.
 func ParseMember(record string) (gateway.StoredMember, error) {
 	list := strings.Split(record, ";")
 	for len(list) < memberFields {
 		list = append(list, "")
 	}
-	w := &words{list: list, bad: len(list) > memberFields}
+	w := &words{list: list, newer: len(list) > memberFields}
 	m := gateway.StoredMember{Tier: w.escaped(), Method: w.method()}
 	m.Campaign, m.Inviter, m.Via = uint32(w.numberOr0()), w.next(), w.idOr0()
 	m.Rounds, m.Used, m.Until, m.Allotment = w.rounds(), int(w.numberOr0()), w.time(), w.rounds()
@@ -34,6 +35,9 @@ func ParseMember(record string) (gateway.StoredMember, error) {
 	}
 	m.Private, m.Joined, m.Made, m.Proofs = w.next() == "1", w.time(), w.idOr0(), w.next()
 	m.Brought = w.next()
+	if w.newer {
+		return gateway.StoredMember{}, ErrVersion
+	}
 	if w.bad {
 		return gateway.StoredMember{}, ErrMalformed
 	}
@@ -96,8 +100,11 @@ func (w *words) escaped() string {
 }
 
 func (w *words) method() gateway.UnlockMethod {
-	m, ok := unlockMethods[w.next()]
-	w.bad = w.bad || !ok
+	letter := w.next()
+	m, ok := unlockMethods[letter]
+	if !ok {
+		w.unknown(letter)
+	}
 	return m
 }
 
@@ -122,6 +129,6 @@ func (w *words) member() gateway.Event {
 	e.By, e.Sealed = w.actor(), []byte(w.next())
 	var err error
 	e.Member, err = ParseMember(e.Record)
-	w.bad = w.bad || err != nil
+	w.bad, w.newer = w.bad || err != nil, w.newer || errors.Is(err, ErrVersion)
 	return e
 }

@@ -19,9 +19,10 @@ type Entry struct {
 	Raw string
 }
 
-// ErrVersion says that a record is of a version this gateway does not know: a
-// newer one wrote it. It has to wait for a newer syncer; it is not poison.
-var ErrVersion = errors.New("journal: record of an unknown version")
+// ErrVersion says that a record is one this gateway does not know how to read: a
+// newer one wrote it, with another version, or with a line, a word or a field
+// that came later. It has to wait for a newer syncer; it is not poison.
+var ErrVersion = errors.New("journal: record of a newer version")
 
 // ErrMalformed says that a record cannot be read at all.
 var ErrMalformed = errors.New("journal: malformed record")
@@ -36,7 +37,10 @@ func Parse(launch, raw string) (gateway.Record, error) {
 		}
 		return gateway.Record{}, ErrMalformed
 	}
-	if len(h) != 5 || !more {
+	if len(h) > headWords && more {
+		return gateway.Record{}, fmt.Errorf("%w: a head of %d words", ErrVersion, len(h))
+	}
+	if len(h) != headWords || !more {
 		return gateway.Record{}, ErrMalformed
 	}
 	p := &words{list: h[1:]}
@@ -61,6 +65,9 @@ func known(version string) bool {
 	return version == strconv.Itoa(gateway.RecordVersion) || gateway.RecordVersion > 1 && version == strconv.Itoa(gateway.RecordVersion-1)
 }
 
+// headWords is how many words a record's first line has.
+const headWords = 5
+
 // arity is how many words follow a line's kind.
 var arity = map[string]int{
 	"launch": 5, "clock": 4, "campaign": 4, "minted": 9, "changed": 5, "redeemed": 9, "settled": 9, "refused": 6, "opened": 3, "signal": 6,
@@ -74,8 +81,11 @@ const maxWords = 11
 func parseEvent(line string) (gateway.Event, error) {
 	kind, rest, _ := strings.Cut(line, "\t")
 	var space [maxWords]string
-	n := arity[kind]
-	if n == 0 || strings.Count(rest, "\t") != n-1 {
+	n, found := arity[kind], strings.Count(rest, "\t")+1
+	switch {
+	case n == 0 && isWord(kind), n > 0 && found > n:
+		return nil, fmt.Errorf("%w: a line of kind %s with %d words", ErrVersion, kind, found)
+	case n == 0 || found != n:
 		return nil, fmt.Errorf("%w: a line of kind %.20q", ErrMalformed, kind)
 	}
 	for i := range n {
@@ -83,16 +93,36 @@ func parseEvent(line string) (gateway.Event, error) {
 	}
 	p := &words{list: space[:n]}
 	e := p.event(kind)
+	if p.newer {
+		return nil, fmt.Errorf("%w: a line of kind %s", ErrVersion, kind)
+	}
 	if p.bad {
 		return nil, fmt.Errorf("%w: a line of kind %s", ErrMalformed, kind)
 	}
 	return e, nil
 }
 
-// words reads a line's words in order and remembers whether one was bad.
+// isWord reports whether a text is a word as the scripts write them: one that
+// this gateway does not know came later.
+func isWord(s string) bool {
+	for _, c := range []byte(s) {
+		if c != '_' && (c < 'a' || 'z' < c) {
+			return false
+		}
+	}
+	return 0 < len(s) && len(s) <= 32
+}
+
+// words reads a line's words in order and remembers whether one was bad, or
+// one that only a newer gateway knows.
 type words struct {
-	list []string
-	bad  bool
+	list       []string
+	bad, newer bool
+}
+
+// unknown notes a word that is none of those known here.
+func (w *words) unknown(s string) {
+	w.bad, w.newer = true, w.newer || isWord(s)
 }
 
 func (w *words) event(kind string) gateway.Event {
@@ -186,7 +216,7 @@ func (w *words) oneOf(list ...string) string {
 			return s
 		}
 	}
-	w.bad = true
+	w.unknown(s)
 	return ""
 }
 

@@ -61,25 +61,33 @@ func TestParse(t *testing.T) {
 		if _, err := Parse("l", head+line[:strings.LastIndex(line, "\t")]); !errors.Is(err, ErrMalformed) {
 			t.Errorf("%.10s with %d words: %v", line, words-1, err)
 		}
-		if _, err := Parse("l", head+line+"\tmore"); !errors.Is(err, ErrMalformed) {
-			t.Errorf("%.10s with a word too many: %v", line, err)
+		if _, err := Parse("l", head+line+"\tmore"); !errors.Is(err, ErrVersion) {
+			t.Errorf("%.10s with a word that came later: %v", line, err)
 		}
 	}
 }
 
 func TestParseErrors(t *testing.T) {
 	for raw, want := range map[string]error{
-		"2\t7\tx\ty\tz\nwhat comes later": ErrVersion,
-		"":                                ErrMalformed,
-		head[:len(head)-1]:                ErrMalformed,
-		head:                              ErrMalformed,
-		head + "unknown\tx":               ErrMalformed,
-		"1\t0\t1\t1\t1\nopened\tA\t1\t1":  ErrMalformed,
-		head + "opened\ta\t1\t1":          ErrMalformed,
-		head + "opened\tA\t0\t1":          ErrMalformed,
-		head + "opened\tA\t1\t-1":         ErrMalformed,
-		head + "changed\tburnt\t\t\t\tA":  ErrMalformed,
-		head + "opened\tA\t1\t1\n":        ErrMalformed,
+		"2\t7\tx\ty\tz\nwhat comes later":       ErrVersion,
+		"":                                      ErrMalformed,
+		head[:len(head)-1]:                      ErrMalformed,
+		head:                                    ErrMalformed,
+		"1\t7\t1\t1\t1\tlater\nopened\tA\t1\t1": ErrVersion,
+		head + "unknown\tx":                     ErrVersion,
+		head + "opened\tA\t1\t1\nunknown":       ErrVersion,
+		head + "UNKNOWN\tx":                     ErrMalformed,
+		head + "\t":                             ErrMalformed,
+		head + "member\ts\tjoined\t\t" + strings.Repeat(";", memberFields) + "x\t\t\t": ErrVersion,
+		head + "member\ts\tjoined\t\t;x\t\t\t":                                         ErrVersion,
+		head + "member\ts\tjoined\t\t;;-1\t\t\t":                                       ErrMalformed,
+		"1\t0\t1\t1\t1\nopened\tA\t1\t1":                                               ErrMalformed,
+		head + "opened\ta\t1\t1":                                                       ErrMalformed,
+		head + "opened\tA\t0\t1":                                                       ErrMalformed,
+		head + "opened\tA\t1\t-1":                                                      ErrMalformed,
+		head + "changed\tburnt\t\t\t\tA":                                               ErrVersion,
+		head + "changed\tBURNT\t\t\t\tA":                                               ErrMalformed,
+		head + "opened\tA\t1\t1\n":                                                     ErrMalformed,
 	} {
 		if _, err := Parse("l", raw); !errors.Is(err, want) {
 			t.Errorf("%q: %v, want %v", raw, err, want)

@@ -21,9 +21,10 @@ func (w *words) waitlist(kind string) gateway.Event {
 		return e
 	case "boosted":
 		e := gateway.EntryBoosted{Key: w.entryKey()}
-		var ok bool
-		e.Cause, ok = gateway.ParseBoostKind(w.next())
-		w.bad = w.bad || !ok
+		cause, ok := w.next(), false
+		if e.Cause, ok = gateway.ParseBoostKind(cause); !ok {
+			w.unknown(cause)
+		}
 		e.Points, e.Priority, e.Referrals, e.Boosts = w.signed(), w.signed(), int(w.number()), w.next()
 		e.By = w.actor()
 		return e
