@@ -108,13 +108,18 @@ func (s *Store) forget(name string) {
 	s.unknown[strings.Clone(name)] = time.Now().Add(unknownFor)
 }
 
-// read is the launch as Redis holds it now.
+// read is the launch as Redis holds it now. One that was served and is not
+// there any more is closed.
 func (s *Store) read(ctx context.Context, l *launch) (*gateway.Launch, gateway.Position, error) {
+	served := l.epoch.Load()
 	r, err := s.send(ctx, launchRead, nil, []string{l.meta, l.config}, nil)
 	if err != nil {
 		return nil, gateway.Position{}, err
 	}
-	if r.word(0) == "none" {
+	switch {
+	case r.word(0) == "none" && served != 0:
+		return nil, gateway.Position{}, s.breached(l, served, "epoch")
+	case r.word(0) == "none":
 		return nil, gateway.Position{}, gateway.Refuse(gateway.LaunchUnknown)
 	}
 	at := gateway.Position{

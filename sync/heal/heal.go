@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -31,6 +32,25 @@ type Healer struct {
 	Log    *slog.Logger
 	ID     gateway.ID // of this process
 	store  *lua.Store
+
+	begin sync.Once
+	turns chan struct{} // one for each heal under way
+}
+
+// healsAtOnce is how many launches one process heals at a time. Each heal keeps
+// a connection of the pool for its lock and needs others: more of them than the
+// pool has would wait for each other.
+const healsAtOnce = 2
+
+// turn waits until this process may heal one more launch.
+func (h *Healer) turn(ctx context.Context) (done func(), err error) {
+	h.begin.Do(func() { h.turns = make(chan struct{}, healsAtOnce) })
+	select {
+	case h.turns <- struct{}{}:
+		return func() { <-h.turns }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // Serve gives the healer the store that it heals; the store in turn asks the
@@ -150,6 +170,11 @@ type Report struct {
 // process does it at a time.
 func (h *Healer) Heal(ctx context.Context, launch string) (Report, error) {
 	report := Report{Launch: launch}
+	done, err := h.turn(ctx)
+	if err != nil {
+		return report, err
+	}
+	defer done()
 	conn, err := h.Pool.Acquire(ctx)
 	if err != nil {
 		return report, err
