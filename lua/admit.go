@@ -113,16 +113,30 @@ func (s *Store) breached(l *launch, epoch uint64, what string) error {
 
 // Supersede closes a launch whose history was given up for a later epoch: a
 // gateway that still reaches the old server would go on in vain. It reports
-// whether the launch is known here and closed.
+// whether the launch is closed here, or was never asked for: then too the other
+// gateways wait for this one to vouch.
 func (s *Store) Supersede(name string, epoch uint64) bool {
 	s.mu.RLock()
 	l := s.launches[name]
 	s.mu.RUnlock()
 	if l == nil {
-		return false
+		return true
 	}
 	if served := l.epoch.Load(); served != 0 && served < epoch {
 		_ = s.breached(l, served, "superseded") // the next call finds it closed
 	}
 	return l.epoch.Load() == 0
+}
+
+// Served is the run of the server that serves a launch's epoch here; ok is
+// false if none does.
+func (s *Store) Served(name string, epoch uint64) (identity string, ok bool) {
+	s.mu.RLock()
+	l := s.launches[name]
+	s.mu.RUnlock()
+	if l == nil || l.epoch.Load() != epoch {
+		return "", false
+	}
+	at := l.identity.Load()
+	return *at, l.epoch.Load() == epoch
 }

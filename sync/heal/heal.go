@@ -290,7 +290,8 @@ func (h *Healer) vouch(ctx context.Context, launch string, epoch uint64) error {
 // Watch keeps this gateway among those that live, and closes launches whose
 // history was given up for a later epoch, until the context is over: a gateway
 // that is cut off from the new server, but not from the old one, learns it from
-// Postgres, and an idle one is there to vouch.
+// Postgres, and an idle one is there to vouch. The first server that a launch
+// lived on is noted too, once Postgres knows the launch.
 func (h *Healer) Watch(ctx context.Context, pause time.Duration) {
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
@@ -304,10 +305,25 @@ func (h *Healer) Watch(ctx context.Context, pause time.Duration) {
 		if err != nil || h.Ledger.Beat(ctx, h.ID) != nil {
 			continue // Postgres is away: who was admitted goes on
 		}
-		for name, epoch := range epochs {
-			if h.store.Supersede(name, epoch) {
+		for name, at := range epochs {
+			if h.store.Supersede(name, at.Epoch) {
 				go h.store.Launch(ctx, name) // admits it; whoever asks next is told why not
+			} else if at.Identity == "" && at.Adopting == 0 {
+				h.identify(ctx, name, at.Epoch)
 			}
 		}
+	}
+}
+
+// identify notes which run of a server a launch was made on: it was made before
+// Postgres knew it. Without that, a server that lost its tail in a crash would
+// pass for the one admitted.
+func (h *Healer) identify(ctx context.Context, launch string, epoch uint64) {
+	identity, served := h.store.Served(launch, epoch)
+	if !served {
+		return
+	}
+	if err := h.Ledger.Identify(ctx, launch, epoch, identity); err != nil && ctx.Err() == nil {
+		h.Log.Warn("the server of a new launch is not noted yet", "launch", launch, "error", err)
 	}
 }

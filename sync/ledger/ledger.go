@@ -188,17 +188,25 @@ func (l *Ledger) Admit(ctx context.Context, launch string, epoch uint64, identit
 	return err
 }
 
-// Epochs are the epochs of all launches.
-func (l *Ledger) Epochs(ctx context.Context) (map[string]uint64, error) {
-	rows, err := l.pool.Query(ctx, `SELECT l.name, p.epoch FROM launches l JOIN positions p ON p.launch = l.id`)
+// Identify notes the first run of a server that serves an epoch, unless one is
+// noted.
+func (l *Ledger) Identify(ctx context.Context, launch string, epoch uint64, identity string) error {
+	_, err := l.pool.Exec(ctx, `
+		UPDATE positions SET identity = $3
+		WHERE launch = (SELECT id FROM launches WHERE name = $1) AND epoch = $2 AND identity = '' AND adopting = 0`, launch, epoch, identity)
+	return err
+}
+
+// Epochs are the epochs of all launches, with the servers admitted.
+func (l *Ledger) Epochs(ctx context.Context) (map[string]gateway.StoredLaunch, error) {
+	rows, err := l.pool.Query(ctx, `SELECT l.name, p.epoch, p.identity, p.adopting FROM launches l JOIN positions p ON p.launch = l.id`)
 	if err != nil {
 		return nil, err
 	}
-	epochs := map[string]uint64{}
-	var name string
-	var epoch uint64
-	_, err = pgx.ForEachRow(rows, []any{&name, &epoch}, func() error {
-		epochs[name] = epoch
+	epochs := map[string]gateway.StoredLaunch{}
+	var at gateway.StoredLaunch
+	_, err = pgx.ForEachRow(rows, []any{&at.Name, &at.Epoch, &at.Identity, &at.Adopting}, func() error {
+		epochs[at.Name] = at
 		return nil
 	})
 	return epochs, err
