@@ -95,6 +95,11 @@ type applier struct {
 
 // move takes the position from before the batch to behind it: the fence. The
 // first record of a launch makes the launch.
+//
+// Every statement of a batch finds a few thousand rows by their keys. Where a
+// table has grown since Postgres last looked (a million codes minted a moment
+// ago), it takes the table for small and reads all of it, for each batch; so
+// the transaction is told to look rows up.
 func (a *applier) move(ctx context.Context, b Batch) error {
 	last := b.Records[len(b.Records)-1]
 	if b.After == 0 {
@@ -104,8 +109,9 @@ func (a *applier) move(ctx context.Context, b Batch) error {
 	}
 	err := a.tx.QueryRow(ctx, `
 		UPDATE positions SET seq = $4, bytes = $5
-		WHERE launch = (SELECT id FROM launches WHERE name = $1) AND epoch = $2 AND seq = $3 RETURNING launch`,
-		b.Launch, b.Epoch, b.After, last.Seq, last.Bytes).Scan(&a.launch)
+		WHERE launch = (SELECT id FROM launches WHERE name = $1) AND epoch = $2 AND seq = $3
+		RETURNING launch, set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`,
+		b.Launch, b.Epoch, b.After, last.Seq, last.Bytes).Scan(&a.launch, nil, nil)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return ErrFenced
 	}

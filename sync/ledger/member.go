@@ -103,7 +103,7 @@ func (a *applier) nameMembers(ctx context.Context, s *set) error {
 			UPDATE members m SET subject = r.subject, email = CASE WHEN r.email <> '' THEN r.email ELSE m.email END,
 				name = CASE WHEN r.name <> '' THEN r.name ELSE m.name END, erased_at = NULL
 			FROM unnest($2::text[], $3::uuid[]) AS d (key, id), redemptions r
-			WHERE m.launch = $1 AND m.subject_key = d.key AND r.id = d.id`, a.launch, keys, ids)
+			WHERE m.launch = $1 AND m.subject_key = d.key AND r.launch = $1 AND r.id = d.id`, a.launch, keys, ids)
 		if err != nil {
 			return err
 		}

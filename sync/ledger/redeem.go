@@ -112,9 +112,10 @@ func (a *applier) countUses(ctx context.Context, s *set) error {
 	}
 	return a.exactly(ctx, len(codes), "cap", `
 		UPDATE codes c SET used = c.used + d.used, held = c.held + d.held
-		FROM unnest($2::text[], $3::int[], $4::int[]) AS d (code, used, held), campaigns g
-		WHERE c.launch = $1 AND c.code = d.code AND g.launch = c.launch AND g.number = c.campaign
-		  AND (d.used <= 0 OR c.used + d.used <= coalesce(c.max_uses, g.max_uses))`, a.launch, codes, used, held)
+		FROM unnest($2::text[], $3::int[], $4::int[]) AS d (code, used, held)
+		WHERE c.launch = $1 AND c.code = d.code AND (d.used <= 0 OR c.used + d.used <=
+			coalesce(c.max_uses, (SELECT max_uses FROM campaigns g WHERE g.launch = c.launch AND g.number = c.campaign)))`,
+		a.launch, codes, used, held)
 }
 
 func (a *applier) countCampaigns(ctx context.Context, s *set) error {

@@ -44,7 +44,7 @@ func (l *Ledger) WebhookLookup(ctx context.Context, tx pgx.Tx, launch string, re
 		for i, id := range refs.Redemptions {
 			ids[i] = id
 		}
-		rows, err := tx.Query(ctx, `SELECT `+redemptionColumns+` WHERE r.id = ANY($1)`, ids)
+		rows, err := tx.Query(ctx, `SELECT `+redemptionColumns+` WHERE r.launch = (SELECT id FROM launches WHERE name = $1) AND r.id = ANY($2)`, launch, ids)
 		if err != nil {
 			return look, err
 		}
