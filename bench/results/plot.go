@@ -20,7 +20,7 @@ const (
 // bars draws the redemptions a second of each contender, on one hot code and on
 // distinct codes.
 func (f *figures) bars() string {
-	const width, label, bar, gap, top = 860, 330, 14, 16, 50
+	const width, label, bar, gap, top = 980, 440, 14, 16, 50
 	type row struct {
 		what          string
 		hot, distinct float64
@@ -73,9 +73,9 @@ func (f *figures) curves() string {
 	most = niceAbove(most)
 	for i, of := range []string{"connections", "codes"} {
 		x0 := left + i*(wide+90)
-		title := "Redemptions a second by connections: hot (blue), distinct codes (gold)"
+		title := "By connections: hot code (blue), distinct codes (gold)"
 		if of == "codes" {
-			title = "by codes in the launch"
+			title = "Redemptions a second by codes in the launch"
 		}
 		text(&b, x0-40, 24, "start", title)
 		for s := range 5 {
