@@ -86,6 +86,10 @@ bench: deps ## every figure of docs/performance.md, against peers in the same ru
 bench-quick: deps ## the ratios against peers, within three minutes; writes bench/results/latest.json
 	@$(GO) run ./bench/results -quick
 
+.PHONY: bench-profile
+bench-profile: servers ## where a redemption's time goes: .bin/profile/gateway.pprof, Redis' commands and samples
+	@$(GO) run ./bench/results -profile .bin/profile
+
 .PHONY: bench-parts
 bench-parts: servers ## the stages one by one: group commit, memory, a reload, the ledger
 	@$(GO) test ./lua -run '^$$' -bench Redeem -benchtime 100000x

@@ -34,6 +34,7 @@ type gatewaySide struct {
 	api      *client.Client
 	database string
 	private  string
+	key      string // of its admin API
 	drains   []drain
 }
 
@@ -62,8 +63,8 @@ func (w *world) startGateway(ctx context.Context) (*gatewaySide, error) {
 	g.database = g.postgres.Database("admitone")
 	g.commands = redis.NewClient(&redis.Options{Addr: g.redis.Addr()})
 	w.closers = append(w.closers, func() { g.commands.Close() })
-	key := gateway.NewAPIKey()
-	for name, text := range map[string]string{"secrets": keyring.GenerateSecret(), "admin-key": key} {
+	g.key = gateway.NewAPIKey()
+	for name, text := range map[string]string{"secrets": keyring.GenerateSecret(), "admin-key": g.key} {
 		if err := os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600); err != nil {
 			return nil, err
 		}
@@ -87,7 +88,7 @@ func (w *world) startGateway(ctx context.Context) (*gatewaySide, error) {
 	}
 	w.closers = append(w.closers, program.Kill)
 	g.pids = []proc{{"server", program.PID()}, {"redis", g.redis.PID()}, {"postgres", g.postgres.PID()}}
-	g.api = client.New("http://"+addrs[0], g.private, key, client.Options{})
+	g.api = client.New("http://"+addrs[0], g.private, g.key, client.Options{})
 	if g.target, err = storm.ParseTarget("http://" + addrs[0]); err != nil {
 		return nil, err
 	}

@@ -49,6 +49,7 @@ func main() {
 	grow := flag.Int("grow", 10_000_000, "the most codes of the growth curve")
 	only := flag.String("only", "", "peers, separated by commas; all if none is named")
 	docs := flag.Bool("docs", false, "rewrite the tables and plots of docs/performance.md")
+	profile := flag.String("profile", "", "directory to write profiles of the peak to, and nothing else")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "results: what is %q? See -h.\n", flag.Arg(0))
@@ -69,10 +70,29 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := measure(ctx, p, *docs); err != nil {
+	run := func() error { return measure(ctx, p, *docs) }
+	if *profile != "" {
+		p.only = []string{"none"}
+		run = func() error { return profileOnly(ctx, p, *profile) }
+	}
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "results:", err)
 		os.Exit(1)
 	}
+}
+
+// profileOnly takes profiles, not figures.
+func profileOnly(ctx context.Context, p plan, dir string) (err error) {
+	root, err := repository()
+	if err != nil {
+		return err
+	}
+	w, err := build(ctx, root, p)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.close(err != nil)) }()
+	return takeProfile(ctx, w, dir)
 }
 
 // measure takes the figures and writes them.
