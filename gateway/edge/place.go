@@ -25,7 +25,7 @@ func (q *request) place() error {
 	}
 	q.server.polls.count(q.server.now())
 	if q.launch.Policy.Waitlist.Display == gateway.DisplayNeverWorsens {
-		p.Position = q.server.bestPlace(q.launch.Name, key, p.Position, shownBefore(q.head.ifNoneMatch))
+		p.Position = q.server.bestPlace(q.launch.Name, key, p.Position, shownBefore(q.head.ifNoneMatch), purpose == keyring.TicketOwner || q.key != nil)
 	}
 	tag := appendPlaceTag(make([]byte, 0, 64), &p, purpose)
 	q.headers("application/json")
@@ -62,10 +62,19 @@ func (s *Server) placeIn(l *gateway.Launch, key gateway.EntryKey) (gateway.Place
 	return placeOf(&e), nil
 }
 
-// bestPlace is the best place that an entry was shown.
-func (s *Server) bestPlace(launch string, key gateway.EntryKey, position, remembered int) int {
+// bestPlace is the best place that an entry was shown. What its owner remembers
+// is kept; what anybody else says, only told back: a view is given to whoever
+// names the address.
+func (s *Server) bestPlace(launch string, key gateway.EntryKey, position, remembered int, owner bool) int {
+	kept := 0
+	if owner {
+		kept = remembered
+	}
 	if line := s.config.Store.Line(launch); line != nil {
-		return line.BestPlace(key, position, remembered)
+		position = line.BestPlace(key, position, kept)
+	}
+	if remembered > 0 && remembered < position {
+		position = remembered
 	}
 	return position
 }

@@ -160,6 +160,7 @@ type Server struct {
 	ids      requestIDs
 	requests sync.Pool // of *request
 	polls    polls
+	audience audience      // of streams
 	stopping chan struct{} // closed when streams are to end
 
 	running context.Context // ends when connections are cut off

@@ -2,7 +2,9 @@ package edge
 
 import (
 	"net"
+	"net/netip"
 	"strconv"
+	"sync"
 	"time"
 
 	"admitone/gateway"
@@ -33,8 +35,12 @@ func (q *request) stream() error {
 	if _, err := q.server.placeIn(q.launch, key); err != nil {
 		return err
 	}
+	leave, ok := q.server.audience.enter(q)
+	if !ok {
+		return &gateway.Error{Reason: gateway.Overloaded, RetryAfter: 30 * time.Second, Detail: "Too many streams are open. Ask for the place from time to time instead."}
+	}
 	s := &stream{
-		server: q.server, launch: q.launch.Name, key: key, purpose: purpose, owner: purpose == keyring.TicketOwner || q.key != nil,
+		leave: leave, server: q.server, launch: q.launch.Name, key: key, purpose: purpose, owner: purpose == keyring.TicketOwner || q.key != nil,
 		seen: append([]byte(nil), q.head.lastEventID...), head: streamHead + "X-Request-Id: " + string(q.id) + "\r\n\r\nretry: " + strconv.Itoa(streamRetry) + "\n\n",
 	}
 	q.ctx.HijackSetNoResponse(true)
@@ -51,10 +57,52 @@ type stream struct {
 	owner   bool
 	seen    []byte // the id of the last event
 	head    string
+	leave   func()
+}
+
+// audience bounds the streams, which stay open as long as their readers like:
+// those of one client as its connections are, behind a proxy too, and all of
+// them to three quarters of the connections, so that requests find room.
+type audience struct {
+	mu   sync.Mutex
+	all  int
+	each map[netip.Prefix]int
+}
+
+// enter counts the request's stream in, and returns what counts it out; ok is
+// false when a limit is reached.
+func (a *audience) enter(q *request) (leave func(), ok bool) {
+	c, from := &q.server.config, netip.Prefix{}
+	if client := q.server.proxies.client(peerAddress(q.ctx.RemoteAddr()), &q.head); q.key == nil && client.IsValid() && !q.server.proxies.trusts(client) {
+		from = counted(client, 64)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.all >= max(1, c.Connections/4*3) || from.IsValid() && a.each[from] >= c.ConnectionsPerAddress {
+		return nil, false
+	}
+	if a.each == nil {
+		a.each = map[netip.Prefix]int{}
+	}
+	a.all++
+	if from.IsValid() {
+		a.each[from]++
+	}
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.all--
+		if from.IsValid() {
+			if a.each[from]--; a.each[from] == 0 {
+				delete(a.each, from)
+			}
+		}
+	}, true
 }
 
 // run writes events until the reader goes away or the server stops.
 func (s *stream) run(c net.Conn) {
+	defer s.leave()
 	s.server.metrics.streams.Inc()
 	defer s.server.metrics.streams.Dec()
 	write := func(b []byte) bool {
@@ -138,7 +186,7 @@ func (s *stream) event(b []byte) (event []byte, ok bool) {
 		return b, isPassing(err)
 	}
 	if l.Policy.Waitlist.Display == gateway.DisplayNeverWorsens {
-		p.Position = s.server.bestPlace(s.launch, s.key, p.Position, shownBefore(s.seen))
+		p.Position = s.server.bestPlace(s.launch, s.key, p.Position, shownBefore(s.seen), s.owner)
 	}
 	id := appendPlaceTag(nil, &p, s.purpose)
 	id = id[1 : len(id)-1] // no quotes

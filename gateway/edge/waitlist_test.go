@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -17,9 +18,9 @@ import (
 const waitlist = "/v1/launches/writer/waitlist"
 
 // newWaitlist is a world whose launch has this waitlist.
-func newWaitlist(t testing.TB, change func(*gateway.Policy)) *world {
+func newWaitlist(t testing.TB, change func(*gateway.Policy), changes ...func(*Config)) *world {
 	t.Helper()
-	w := newWorld(t)
+	w := newWorld(t, changes...)
 	p := w.store.launch.Policy
 	p.Waitlist.Boosts = gateway.BoostsPolicy{Referred: 10, Referrer: 5, Sources: gateway.Points{"producthunt": 20}}
 	if change != nil {
@@ -208,6 +209,13 @@ func TestNeverWorsens(t *testing.T) {
 	w.shown(key, bob) // another gateway: it has shown nothing yet
 	w.want(w.get(waitlist+"/"+ann, "If-None-Match: "+tag), 200, "position", 1.0, "total", 2.0)
 	w.want(w.get(waitlist+"/"+ann), 200, "position", 1.0) // and remembers it now
+	// Who only names the address is told back what they say; the owner is not.
+	view := w.post(waitlist, `{"email":"cid@x.example"}`)
+	cid := view.word("ticket")
+	view = w.post(waitlist, `{"email":"cid@x.example"}`)
+	w.shown(key, bob, w.keyring.Subject("writer", "cid@x.example"))
+	w.want(w.get(waitlist+"/"+view.word("ticket"), `If-None-Match: "1-x"`), 200, "position", 1.0)
+	w.want(w.get(waitlist+"/"+cid), 200, "position", 3.0)
 }
 
 func TestConfirm(t *testing.T) {
@@ -316,6 +324,50 @@ func TestStream(t *testing.T) {
 	if last := next(); last != "closed" {
 		t.Errorf("%q after the server began to stop", last)
 	}
+}
+
+// TestStreamsAreBounded: one client behind a proxy does not take all room, and
+// all together leave some for requests.
+func TestStreamsAreBounded(t *testing.T) {
+	w := newWaitlist(t, nil, trustLoopback, func(c *Config) { c.Connections, c.ConnectionsPerAddress = 40, 2 })
+	ann := w.post(waitlist, `{"email":"ann@x.example"}`).word("ticket")
+	w.shown(w.keyring.Subject("writer", "ann@x.example"))
+	var hangUps []func()
+	open := func(from string) {
+		t.Helper()
+		next, hangUp := w.events(ann, "X-Forwarded-For: "+from)
+		if first := next(); !strings.Contains(first, "event: place") {
+			t.Fatalf("%q", first)
+		}
+		hangUps = append(hangUps, hangUp)
+	}
+	refused := func(from string) {
+		t.Helper()
+		w.want(w.get(waitlist+"/"+ann+"/events", "X-Forwarded-For: "+from), 503, "code", "overloaded")
+	}
+	open("192.0.2.1")
+	open("192.0.2.1")
+	refused("192.0.2.1")
+	open("2001:db8::1")
+	open("2001:db8::2")
+	refused("2001:db8::3")
+	for i := range 26 {
+		open("192.0.2." + strconv.Itoa(10+i))
+	}
+	refused("192.0.2.5") // thirty of forty
+	w.want(w.get(waitlist+"/"+ann), 200)
+	hangUps[0]()
+	deadline := time.Now().Add(10 * time.Second)
+	for left := 30; left > 29; { // who went away is counted out when the server sees it
+		if time.Now().After(deadline) {
+			t.Fatal("who left is still counted")
+		}
+		w.server.audience.mu.Lock()
+		left = w.server.audience.all
+		w.server.audience.mu.Unlock()
+	}
+	open("192.0.2.1")
+	refused("192.0.2.1")
 }
 
 func TestShownBefore(t *testing.T) {
