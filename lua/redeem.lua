@@ -227,6 +227,7 @@ local function earlier(item, s, c)
     if r.code == item.code then
       if r.status == 'h' and now >= r.expires and c then
         use(c, campaign_of(r.campaign), -1, -1)
+        unpace(campaign_of(r.campaign), r.expires - rules.hold_ms, now)
         r.status, s.dirty = 'r', true
         held_no_more[#held_no_more + 1] = r.id
         events[#events + 1] = table.concat({'settled', r.id, 'held', 'released', 'expire', r.code, r.campaign, item.subject, 'system', ''}, '\t')
@@ -262,6 +263,16 @@ local function brought_by(m)
   return tonumber(at) == window and tonumber(n) or 0, window
 end
 
+-- used_up is the refusal of a code that is real and has no use left, or nil.
+local function used_up(c, campaign)
+  if campaign.cap > 0 and campaign.used >= campaign.cap then
+    return 'campaign_full'
+  end
+  if uses_left(c, campaign) < 1 then
+    return 'code_exhausted'
+  end
+end
+
 -- refusal is why the item cannot be redeemed, and for how many milliseconds
 -- waiting is what helps; nil if it can.
 local function refusal(item, s, c)
@@ -285,6 +296,11 @@ local function refusal(item, s, c)
   local why = code_refusal(c, campaign, now)
   if why then
     return why, why == 'code_not_started' and campaign.starts - now or 0
+  end
+  -- Opaque refusals: who may not redeem learns nothing of a code that nobody
+  -- can redeem.
+  if rules.opaque and used_up(c, campaign) then
+    return used_up(c, campaign)
   end
   if c.issuer ~= '' and c.issuer == item.subject then
     return 'own_code'
@@ -319,11 +335,9 @@ local function refusal(item, s, c)
   if shared and rules.dedup_action == 'challenge' and not item.solved then
     return 'challenge_required'
   end
-  if campaign.cap > 0 and campaign.used >= campaign.cap then
-    return 'campaign_full'
-  end
-  if uses_left(c, campaign) < 1 then
-    return 'code_exhausted'
+  why = used_up(c, campaign)
+  if why then
+    return why
   end
   local left, pause = pace_left(campaign)
   if left and left < 1 then

@@ -1,7 +1,7 @@
 -- redemption_settle ends a hold (confirm, release, expire) or takes a committed
 -- redemption back (rollback).
 --
--- uses history records waitlist members
+-- uses history records attempts waitlist members
 -- KEYS meta journal campaigns holds members queue offers code_bucket subject_bucket entry_bucket
 -- ARGV epoch seen settlement id subject code actor note
 -- REPLY settled seq version status campaign
@@ -51,8 +51,8 @@ end
 
 local rules = read_member_rules(history.rules)
 local c = read_code(redis.call('HGET', code_bucket, code))
-local v = redis.call('HMGET', campaigns, r.campaign, r.campaign .. 'u')
-local campaign = read_campaign(v[1], v[2])
+local v = redis.call('HMGET', campaigns, r.campaign, r.campaign .. 'u', r.campaign .. 'p')
+local campaign = read_campaign(v[1], v[2], v[3])
 local from = r.status
 local events = {table.concat({'settled', id, status_words[from], status_words[to], settlement, code, r.campaign, subject, actor, note}, '\t')}
 
@@ -67,6 +67,7 @@ end
 if to ~= 'c' then
   c.used, campaign.used = c.used - 1, campaign.used - 1
 end
+local unpaced = to == 'r' and unpace(campaign, r.expires - read_rules(history.rules).hold_ms, history.now)
 local counted = v[2] and campaign.personal and open ~= (c.used < max)
 if counted then
   count_open(inviter, c.expires, 1)
@@ -122,6 +123,9 @@ end
 redis.call('HSET', code_bucket, code, write_code(c))
 redis.call('HSET', subject_bucket, subject, write_subject(list))
 redis.call('HSET', campaigns, r.campaign .. 'u', int(campaign.used))
+if unpaced then
+  redis.call('HSET', campaigns, r.campaign .. 'p', campaign.paced)
+end
 redis.call('ZREM', holds, id)
 if joins or leaves then
   redis.call('HSET', members, subject, write_member(m))

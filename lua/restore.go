@@ -148,7 +148,7 @@ func (r *Restore) Redemptions(ctx context.Context, list []gateway.StoredRedempti
 			if m.Status == gateway.Held {
 				p.ZAdd(ctx, r.keys.holds, redis.Z{Score: float64(m.ExpiresAt.UnixMilli()), Member: m.ID.Short()})
 			}
-			if pace := ms(r.paces[m.Campaign].Window); pace > 0 && m.At.UnixMilli()/pace == now.UnixMilli()/pace {
+			if pace := ms(r.paces[m.Campaign].Window); pace > 0 && m.Status != gateway.Released && m.At.UnixMilli()/pace == now.UnixMilli()/pace {
 				r.paced[m.Campaign]++
 			}
 			if dedups && m.Address != "" && now.Sub(m.At) < window {

@@ -66,6 +66,7 @@ func Exercise(t *testing.T, open func(t *testing.T) Store) {
 		{"redeem", redeem},
 		{"refusals", refusals},
 		{"once per launch", oncePerLaunch},
+		{"opaque refusals", opaqueRefusals},
 		{"recipients and issuers", recipients},
 		{"attempts", attempts},
 		{"validate", validate},
@@ -387,6 +388,31 @@ func oncePerLaunch(f *fixture) {
 	}
 	f.admitted("A2", "ann")
 	f.admitted("B1", "ann")
+}
+
+// opaqueRefusals: who redeemed already, or from a shared address, cannot tell a
+// code that is used up from one that does not exist.
+func opaqueRefusals(f *fixture) {
+	f.launch(func(p *gateway.Policy) {
+		p.Refusals = gateway.RefusalsOpaque
+		p.Limits.AddressDedup = gateway.DedupPolicy{Window: gateway.Duration(time.Hour), Action: gateway.DedupRefuse}
+	})
+	f.campaign("c", nil, "A", "B", "C")
+	f.campaign("full", func(c *gateway.Campaign) { c.MaxUses, c.Cap = 5, 1 }, "D")
+	home := netip.MustParsePrefix("192.0.2.1/32")
+	if _, err := f.Redeem(f.ctx, theLaunch, &gateway.Redeem{Code: "A", Subject: "eve", Address: home}); err != nil {
+		f.Fatal(err)
+	}
+	f.admitted("B", "ann")
+	f.admitted("D", "bob")
+	for _, subject := range []string{"eve", "someone"} {
+		for code, want := range map[gateway.Code]gateway.Reason{"B": gateway.CodeExhausted, "D": gateway.CampaignFull} {
+			_, err := f.Redeem(f.ctx, theLaunch, &gateway.Redeem{Code: code, Subject: subject, Address: home})
+			f.refused(want, err)
+		}
+	}
+	_, err := f.redeem("C", "eve")
+	f.refused(gateway.AlreadyRedeemed, err)
 }
 
 func recipients(f *fixture) {

@@ -568,4 +568,19 @@ func pace(f *fixture) {
 	f.pass(e.RetryAfter)
 	f.admitted("A", "cid")
 	f.used("A", 3, 0, gateway.CodeActive)
+	// Who holds and lets go keeps nobody out, however often.
+	for range 3 {
+		held, err := f.Redeem(f.ctx, theLaunch, &gateway.Redeem{Code: "A", Subject: "eve", Mode: gateway.Hold})
+		if err != nil {
+			f.Fatal(err)
+		}
+		if _, err := f.Settle(f.ctx, theLaunch, held.ID, gateway.Release, by); err != nil {
+			f.Fatal(err)
+		}
+	}
+	f.hold("A", "fay")
+	f.pass(20 * time.Minute) // its time is over, and fay comes again
+	f.hold("A", "fay")
+	_, err = f.redeem("A", "dan")
+	f.refused(gateway.Paced, err)
 }

@@ -2,6 +2,7 @@ package gatewaytest
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -173,6 +174,9 @@ func (m *Model) refusal(l *modelLaunch, r *gateway.Redeem, c *modelCode, from st
 	if why, wait := m.codeRefusal(l, c); why != "" {
 		return why, wait
 	}
+	if why := l.usesRefusal(c); why != "" && policy.Refusals == gateway.RefusalsOpaque {
+		return why, 0
+	}
 	if c.Issuer != "" && c.Issuer == r.Subject {
 		return gateway.OwnCode, 0
 	}
@@ -307,6 +311,11 @@ func (m *Model) end(l *modelLaunch, r *modelRedemption, to gateway.Status) {
 	if to != gateway.Committed {
 		c.used--
 		l.used[r.Campaign]--
+	}
+	if to == gateway.Released { // what the hold took of the pace comes back
+		if i := slices.IndexFunc(l.paced[r.Campaign], r.At.Equal); i >= 0 {
+			l.paced[r.Campaign] = slices.Delete(l.paced[r.Campaign], i, i+1)
+		}
 	}
 	was := r.Status
 	r.Status, r.ExpiresAt = to, time.Time{}

@@ -136,6 +136,21 @@ local function code_refusal(c, campaign, now)
   end
 end
 
+-- unpace gives back what a hold took of its campaign's pace, if it was made in
+-- the present window. It reports whether it did.
+local function unpace(campaign, made, now)
+  if campaign.pace_n == 0 then
+    return false
+  end
+  local window = math.floor(now / campaign.pace_ms)
+  local at, n = string.match(campaign.paced or '', '^(%d+);(%d+)$')
+  if tonumber(at) ~= window or math.floor(made / campaign.pace_ms) ~= window or tonumber(n) < 1 then
+    return false
+  end
+  campaign.paced = int(window) .. ';' .. int(tonumber(n) - 1)
+  return true
+end
+
 local function uses_left(c, campaign)
   local left = (c.max or campaign.max) - c.used
   if campaign.cap > 0 then
