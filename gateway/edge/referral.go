@@ -1,7 +1,10 @@
 package edge
 
 import (
+	"context"
 	"strconv"
+	"sync"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -53,14 +56,64 @@ func (q *request) leaderboard() error {
 	if err != nil {
 		return err
 	}
-	rows, err := ledger.Leaderboard(q.server.running, q.launch.Name, page.Limit)
+	rows, err := q.server.leaders.of(q.server, ledger, q.launch.Name)
 	if err != nil {
 		return err
 	}
+	return q.json(fasthttp.StatusOK, map[string]any{"data": rows[:min(len(rows), page.Limit)]})
+}
+
+// How long a leaderboard is shown, and how long is waited for one.
+const (
+	leadersFresh = 5 * time.Second
+	leadersAgain = time.Second // before Postgres is asked again after an error
+	leadersWait  = 2 * time.Second
+	leadersMost  = 100
+)
+
+// leaders remembers the launches' leaderboards for a moment. Anybody may ask
+// for one, and one costs Postgres a look at every member who referred somebody:
+// it is asked once at a time.
+type leaders struct {
+	mu     sync.Mutex
+	boards map[string]*board
+}
+
+// board is one launch's leaderboard, or why there is none.
+type board struct {
+	mu   sync.Mutex
+	next time.Time // not to be asked for before
+	rows []gateway.LeaderRow
+	err  error
+}
+
+func (l *leaders) of(s *Server, from Ledger, launch string) ([]gateway.LeaderRow, error) {
+	l.mu.Lock()
+	b := l.boards[launch]
+	if b == nil {
+		if l.boards == nil {
+			l.boards = map[string]*board{}
+		}
+		b = &board{}
+		l.boards[launch] = b
+	}
+	l.mu.Unlock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s.now().Before(b.next) {
+		return b.rows, b.err
+	}
+	ctx, cancel := context.WithTimeout(s.running, leadersWait)
+	defer cancel()
+	rows, err := from.Leaderboard(ctx, launch, leadersMost)
 	if rows == nil {
 		rows = []gateway.LeaderRow{}
 	}
-	return q.json(fasthttp.StatusOK, map[string]any{"data": rows})
+	b.rows, b.err, b.next = rows, err, s.now().Add(leadersFresh)
+	if err != nil {
+		b.next = s.now().Add(leadersAgain)
+	}
+	return b.rows, b.err
 }
 
 // ledger is what remembers.

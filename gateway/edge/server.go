@@ -160,7 +160,8 @@ type Server struct {
 	ids      requestIDs
 	requests sync.Pool // of *request
 	polls    polls
-	audience audience      // of streams
+	audience audience // of streams
+	leaders  leaders
 	stopping chan struct{} // closed when streams are to end
 
 	running context.Context // ends when connections are cut off
