@@ -300,12 +300,12 @@ func (w *waitlistStory) report(ctx context.Context) error {
 		return err
 	}
 	if stats.Entries != waitlistPeople || stats.Invited != offers || stats.Referred != referred || fmt.Sprint(stats.Statuses) != fmt.Sprint(statuses) {
-		return fmt.Errorf("Postgres says %+v; the recomputation says %d offers, %d referred, %v", stats, offers, referred, statuses)
+		return fmt.Errorf("the ledger says %+v; the recomputation says %d offers, %d referred, %v", stats, offers, referred, statuses)
 	}
 	for _, got := range stats.Sources {
 		want := sources[got.Source]
 		if got.Joined != want.Joined || got.Referred != want.Referred || got.Invited != want.Invited || got.Registered != want.Registered {
-			return fmt.Errorf("Postgres says %+v of a source; the recomputation says %+v", got, want)
+			return fmt.Errorf("the ledger says %+v of a source; the recomputation says %+v", got, want)
 		}
 	}
 	cohorts, err := w.admin.Cohorts(ctx, writer)
@@ -317,7 +317,7 @@ func (w *waitlistStory) report(ctx context.Context) error {
 		return err
 	}
 	if verified.Drift != 0 || verified.Entries != waitlistPeople {
-		return fmt.Errorf("Redis and Postgres do not agree: %+v", verified)
+		return fmt.Errorf("the two stores do not agree: %+v", verified)
 	}
 	fmt.Fprintf(w.out, "joined      %6d in %d days, %d of them referred: viral coefficient %.2f\n", len(w.people), waitlistDays, referred, stats.Viral)
 	fmt.Fprintf(w.out, "let in      %6d in %d cohorts of %d a day, each watched for 3 days\n", offers, len(cohorts), waitlistDaily)
