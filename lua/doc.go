@@ -26,6 +26,7 @@
 //	ao:{l}:attempts:0 hash    failures by address and subject; 0 and 1 take turns
 //	ao:{l}:dedup:0    hash    who redeemed from an address; 0 and 1 take turns
 //	ao:{l}:journal    stream  one record a script call, id = position
+//	ao:{l}:restore    string  epoch of the restore under way: it fences off an earlier one
 //
 // Small hashes of packed records are what makes a million codes fit in some 30
 // MB: Redis keeps them as one compact list each.

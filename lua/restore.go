@@ -3,6 +3,7 @@ package lua
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -45,6 +46,10 @@ func (s *Store) Restore(ctx context.Context, name string, epoch uint64) (*Restor
 	for bucket := range 1 << 16 {
 		all = append(all, k.codePrefix+hex16(uint16(bucket)), k.subjectPrefix+hex16(uint16(bucket)), k.entryPrefix+hex16(uint16(bucket)))
 	}
+	// From here on an earlier restore that hangs somewhere writes nothing more.
+	if err := s.redis.Set(ctx, k.restore, epoch, 0).Err(); err != nil {
+		return nil, fmt.Errorf("lua: restore: %w", err)
+	}
 	// meta is the first key: with it the launch stops being served.
 	return r, r.pipeline(ctx, func(p redis.Pipeliner) {
 		for len(all) > 0 {
@@ -55,11 +60,27 @@ func (s *Store) Restore(ctx context.Context, name string, epoch uint64) (*Restor
 	})
 }
 
+// errOtherRestore says that a later restore of the launch began, or ended.
+var errOtherRestore = errors.New("the launch is being restored by another process, or was")
+
+// pipeline writes, unless another restore has begun since this one did: a
+// process that hung through it would write old records over what was decided
+// since.
 func (r *Restore) pipeline(ctx context.Context, fill func(redis.Pipeliner)) error {
-	_, err := r.store.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
-		fill(p)
-		return nil
-	})
+	err := r.store.redis.Watch(ctx, func(tx *redis.Tx) error {
+		mine, err := tx.Get(ctx, r.keys.restore).Uint64()
+		if err == nil && mine != r.epoch || errors.Is(err, redis.Nil) {
+			return errOtherRestore
+		}
+		if err != nil {
+			return err
+		}
+		_, err = tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
+			fill(p)
+			return nil
+		})
+		return err
+	}, r.keys.restore)
 	if err != nil {
 		return fmt.Errorf("lua: restore: %w", err)
 	}
@@ -356,6 +377,7 @@ func (r *Restore) Finish(ctx context.Context) error {
 	return r.pipeline(ctx, func(p redis.Pipeliner) {
 		p.HSet(ctx, r.keys.meta, "epoch", r.epoch, "seq", r.head.Seq, "version", r.head.Version+1,
 			"persisted", r.head.Seq, "bytes", r.head.Bytes, "persisted_bytes", r.head.Bytes, "rules", rules(r.policy, r.head.Open), "waitlist", waitlistRules(&r.policy.Waitlist), "arrivals", r.head.Arrivals, "ahead", r.head.Ahead.Milliseconds())
+		p.Del(ctx, r.keys.restore)
 	})
 }
 

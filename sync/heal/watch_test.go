@@ -2,11 +2,13 @@ package heal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
 
 	"admitone/gateway"
+	"admitone/sync/ledger"
 )
 
 // watch runs a healer's watch until the test ends.
@@ -78,4 +80,43 @@ func TestNeverAsked(t *testing.T) {
 		_, err := n.redeem(gateway.Redeem{Code: "H0T", Subject: fmt.Sprint("n", tries)})
 		return err == nil
 	})
+}
+
+// TestHungHealer: a process that hangs in the middle of a heal, and goes on
+// after another has healed, writes nothing over what was decided since.
+func TestHungHealer(t *testing.T) {
+	n := open(t)
+	n.sync()
+	n.populate()
+	n.caughtUp()
+	old, _, err := n.ledger.Position(t.Context(), launch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hung, err := n.store.Restore(t.Context(), launch, old.Epoch+1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.ledger.Dump(t.Context(), launch, ledger.Selection{}, hung); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.ledger.Bump(t.Context(), launch, old.Epoch, old.Epoch); err != nil {
+		t.Fatal(err)
+	}
+	n.eventually("healing", func() bool {
+		_, err := n.redeem(gateway.Redeem{Code: "C099", Subject: "since"})
+		return err == nil
+	})
+	stale := []gateway.StoredCode{{Code: "C099", Display: "C099", Campaign: 1}}
+	if err := hung.Codes(t.Context(), stale); err == nil {
+		t.Error("a restore that hung writes codes")
+	}
+	if err := hung.Finish(t.Context()); err == nil {
+		t.Error("a restore that hung finishes")
+	}
+	if _, err := n.redeem(gateway.Redeem{Code: "C099", Subject: "thief"}); !errors.Is(err, gateway.Refuse(gateway.CodeExhausted)) {
+		t.Errorf("a code of one use admits another: %v", err)
+	}
+	n.caughtUp()
+	n.verified()
 }
