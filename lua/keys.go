@@ -28,8 +28,6 @@ func newKeys(launch string) *keys {
 	p := "ao:{" + launch + "}:"
 	return &keys{
 		meta: p + "meta", config: p + "config", campaigns: p + "campaigns", holds: p + "holds", members: p + "members", payments: p + "payments", earnings: p + "earnings",
-		journal: p + "journal", attempts0: p + "attempts:0", attempts1: p + "attempts:1",
-		meta: p + "meta", config: p + "config", campaigns: p + "campaigns", holds: p + "holds", members: p + "members",
 		journal: p + "journal", restore: p + "restore", attempts0: p + "attempts:0", attempts1: p + "attempts:1",
 		dedup0: p + "dedup:0", dedup1: p + "dedup:1", queue: p + "queue", offers: p + "offers", releases: p + "releases", joins0: p + "joins:0", joins1: p + "joins:1",
 		codePrefix: p + "c:", subjectPrefix: p + "s:", entryPrefix: p + "e:",
