@@ -96,7 +96,7 @@ func (s *Store) letIn(ctx context.Context, l *launch) error {
 	l.vouched.Store(0)
 	l.snapshot.Store(snapshot)
 	l.checked.Store(time.Now().UnixNano())
-	l.last = snapshot.Epoch
+	l.last = Served{snapshot.Epoch, a.Identity}
 	l.epoch.Store(snapshot.Epoch)
 	return nil
 }
@@ -109,6 +109,22 @@ func (s *Store) breached(l *launch, epoch uint64, what string) error {
 		s.metrics.breaches.WithLabelValues(what).Inc()
 	}
 	return notAdmitted()
+}
+
+// Serving is what this gateway serves of a launch now; the zero value if it
+// does not.
+func (s *Store) Serving(name string) Served {
+	s.mu.RLock()
+	l := s.launches[name]
+	s.mu.RUnlock()
+	if l == nil {
+		return Served{}
+	}
+	epoch, identity := l.epoch.Load(), l.identity.Load()
+	if epoch == 0 || identity == nil {
+		return Served{}
+	}
+	return Served{epoch, *identity}
 }
 
 // Supersede closes a launch whose history was given up for a later epoch: a
@@ -126,17 +142,4 @@ func (s *Store) Supersede(name string, epoch uint64) bool {
 		_ = s.breached(l, served, "superseded") // the next call finds it closed
 	}
 	return l.epoch.Load() == 0
-}
-
-// Served is the run of the server that serves a launch's epoch here; ok is
-// false if none does.
-func (s *Store) Served(name string, epoch uint64) (identity string, ok bool) {
-	s.mu.RLock()
-	l := s.launches[name]
-	s.mu.RUnlock()
-	if l == nil || l.epoch.Load() != epoch {
-		return "", false
-	}
-	at := l.identity.Load()
-	return *at, l.epoch.Load() == epoch
 }

@@ -21,8 +21,15 @@ type Admitter interface {
 	// Admit returns what Redis must be to be served. It returns launch_unknown
 	// if neither store has the launch, not_admitted if the history cannot be
 	// made right yet.
-	// last is the epoch that this gateway served before, 0 for none.
-	Admit(ctx context.Context, launch string, last uint64) (Admission, error)
+	// last is what this gateway served before.
+	Admit(ctx context.Context, launch string, last Served) (Admission, error)
+}
+
+// Served is a history that a gateway has served: its epoch, 0 for none, and the
+// run of the server that held it.
+type Served struct {
+	Epoch    uint64
+	Identity string
 }
 
 // Admission is what a Redis must be to serve a launch.
@@ -96,7 +103,7 @@ type launch struct {
 	// an admission waits for them to land.
 	flights   sync.RWMutex
 	witness   witness
-	last      uint64 // the epoch served before; admissions use it, one at a time
+	last      Served // before; admissions use it, one at a time
 	mu        sync.Mutex
 	admission *admission // under way; under mu
 	tried     time.Time  // when the last one failed; under mu

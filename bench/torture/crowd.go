@@ -30,14 +30,18 @@ type crowd struct {
 	fenced   [gateways]atomic.Int64 // how long each did, ns
 
 	mu      sync.Mutex
-	told    map[asked]gateway.ID
-	safe    map[asked]bool
+	told    map[gateway.ID]*told
 	history []porcupine.Operation
-	twin    int // answers that named another redemption than before
+}
+
+// told is a redemption that clients were told of.
+type told struct {
+	asked
+	safe bool // they were told that it is persisted
 }
 
 func (w *world) crowd(launch string, codes []string) *crowd {
-	return &crowd{world: w, launch: launch, codes: codes, began: time.Now(), told: map[asked]gateway.ID{}, safe: map[asked]bool{}}
+	return &crowd{world: w, launch: launch, codes: codes, began: time.Now(), told: map[gateway.ID]*told{}}
 }
 
 // ask redeems until the context is over. A request whose outcome is unknown is
@@ -119,11 +123,12 @@ func (c *crowd) note(n int, want asked, answer client.Redemption, err error) out
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if id, ok := c.told[want]; ok && id != answer.ID {
-		c.twin++
+	t := c.told[answer.ID]
+	if t == nil {
+		t = &told{asked: want}
+		c.told[answer.ID] = t
 	}
-	c.told[want] = answer.ID
-	c.safe[want] = c.safe[want] || answer.Receipt.Durability == gateway.DurabilityPersisted
+	t.safe = t.safe || answer.Receipt.Durability == gateway.DurabilityPersisted
 	return admitted
 }
 
@@ -135,7 +140,7 @@ func raise(highest *atomic.Int64, n int64) {
 // settle compares what clients were told with both stores.
 func (c *crowd) settle(ctx context.Context, one *Round) error {
 	one.Asked, one.Answered, one.Admitted = int(c.asked.Load()), int(c.answered.Load()), len(c.told)
-	one.Silent, one.Over = time.Duration(c.silent.Load()), c.twin
+	one.Silent = time.Duration(c.silent.Load())
 	for n := range c.fenced {
 		one.Fenced = max(one.Fenced, time.Duration(c.fenced[n].Load()))
 	}
@@ -147,16 +152,22 @@ func (c *crowd) settle(ctx context.Context, one *Round) error {
 	for _, code := range inPostgres {
 		perCode[code]++
 	}
-	for want, id := range c.told {
-		if c.safe[want] {
+	uses := map[asked]int{}
+	for id, t := range c.told {
+		if t.safe {
 			one.Persisted++
 		}
-		if _, ok := inPostgres[id]; !ok {
-			one.Lost++
-			if c.safe[want] {
-				one.LostSafe++
-			}
+		if _, ok := inPostgres[id]; ok {
+			uses[t.asked]++
+			continue
 		}
+		one.Lost++
+		if t.safe {
+			one.LostSafe++
+		}
+	}
+	for _, n := range uses {
+		one.Over += n - 1 // a subject that used a code twice
 	}
 	for _, n := range perCode {
 		one.Over += max(0, n-usesOfACode)
@@ -165,17 +176,15 @@ func (c *crowd) settle(ctx context.Context, one *Round) error {
 	if one.Lost == 0 || !one.Excused {
 		one.Crooked, one.Unchecked = check(c.history, usesOfACode)
 	}
-	conflicts, err := c.world.gateways[0].api.Conflicts(ctx, c.launch)
-	if err != nil {
+	return eventually(ctx, "both stores are compared", func() error {
+		conflicts, err := c.world.gateways[0].api.Conflicts(ctx, c.launch)
+		if err != nil {
+			return err
+		}
+		v, err := c.world.gateways[0].api.Verify(ctx, c.launch)
+		one.Conflicts, one.Drift = len(conflicts), v.Drift
 		return err
-	}
-	one.Conflicts = len(conflicts)
-	v, err := c.world.gateways[0].api.Verify(ctx, c.launch)
-	if err != nil {
-		return err
-	}
-	one.Drift = v.Drift
-	return nil
+	})
 }
 
 // stored are the redemptions that Postgres holds, and their codes.

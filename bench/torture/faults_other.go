@@ -213,44 +213,61 @@ var sentinelFaults = []fault{
 	{
 		name: "sentinel-promotion", kind: sentinel, hits: hitsRedis, breaks: true, loses: true,
 		do: func(ctx context.Context, s *scene) error {
-			s.redis.Kill()
-			return s.promoted(ctx, true)
+			old := s.redis
+			old.Kill()
+			if _, err := s.sentinel.Promoted(ctx, old.Addr()); err != nil {
+				return err
+			}
+			if err := old.Restart(ctx); err != nil {
+				return err
+			}
+			return s.paired(ctx)
 		},
 	},
 	{
 		name: "sentinel-failover", kind: sentinel, hits: hitsRedis, breaks: true, loses: true,
 		do: func(ctx context.Context, s *scene) error {
+			old := s.redis
 			// The Sentinel refuses a second failover soon after another.
 			err := eventually(ctx, "the Sentinel begins a failover", func() error { return s.sentinel.Failover(ctx) })
 			if err != nil {
 				return err
 			}
-			return s.promoted(ctx, false)
+			if _, err := s.sentinel.Promoted(ctx, old.Addr()); err != nil {
+				return err
+			}
+			return s.paired(ctx)
 		},
 	},
 }
 
-// promoted waits for the replica to be the master, and makes the old master
-// its replica.
-func (s *scene) promoted(ctx context.Context, dead bool) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	defer cancel()
-	if _, err := s.sentinel.Promoted(ctx, s.redis.Addr()); err != nil {
-		return err
-	}
-	s.redis, s.replica = s.replica, s.redis
-	if dead {
-		if err := s.replica.Restart(ctx); err != nil {
+// paired makes the server that is not the master the replica of the one that
+// is, by the Sentinel's word: on a busy machine it may promote once more.
+func (s *scene) paired(ctx context.Context) error {
+	return eventually(ctx, "the Sentinel's master has a replica", func() error {
+		at, err := s.sentinel.Master(ctx)
+		if err != nil {
 			return err
 		}
-	}
-	if err := s.replica.Follow(ctx, s.redis.Addr()); err != nil {
-		return err
-	}
-	if err := s.replica.InSync(ctx); err != nil {
-		return err
-	}
-	return s.sentinel.Knows(ctx, 1)
+		if s.redis.Addr() != at {
+			s.redis, s.replica = s.replica, s.redis
+		}
+		trying, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		if err := s.replica.Follow(trying, s.redis.Addr()); err != nil {
+			return err
+		}
+		if err := s.replica.InSync(trying); err != nil {
+			return err
+		}
+		if err := s.sentinel.Knows(trying, 1); err != nil {
+			return err
+		}
+		if now, err := s.sentinel.Master(ctx); err != nil || now != at {
+			return fmt.Errorf("promoted again: %s, %w", now, err)
+		}
+		return nil
+	})
 }
 
 // clusterFaults hit a Cluster.

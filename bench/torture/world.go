@@ -124,7 +124,7 @@ func (w *world) startRedis(ctx context.Context) (err error) {
 			return err
 		}
 		w.sentinel, err = rig.StartSentinel(ctx, rig.SentinelOptions{
-			Dir: filepath.Join(w.dir, "sentinel"), Name: "admitone", Master: w.redis.Addr(), Quorum: 1, DownAfter: 500 * time.Millisecond,
+			Dir: filepath.Join(w.dir, "sentinel"), Name: "admitone", Master: w.redis.Addr(), Quorum: 1, DownAfter: time.Second,
 		})
 		if err != nil {
 			return err

@@ -60,7 +60,7 @@ func (h *Healer) Serve(s *lua.Store) { h.store = s }
 // Admit returns what Redis must be to serve a launch, healing it first where it
 // must. It returns launch_unknown if neither store has the launch, not_admitted
 // while another process heals it or Postgres is away.
-func (h *Healer) Admit(ctx context.Context, launch string, last uint64) (lua.Admission, error) {
+func (h *Healer) Admit(ctx context.Context, launch string, last lua.Served) (lua.Admission, error) {
 	for range 2 {
 		state, err := h.compare(ctx, launch)
 		switch {
@@ -68,7 +68,7 @@ func (h *Healer) Admit(ctx context.Context, launch string, last uint64) (lua.Adm
 			return lua.Admission{}, h.unavailable(launch, err)
 		case !state.inRedis && !state.inPostgres:
 			return lua.Admission{}, gateway.Refuse(gateway.LaunchUnknown)
-		case state.whole():
+		case state.whole(last):
 			if state.inPostgres && state.stored.Identity == "" {
 				if err := h.Ledger.Admit(ctx, launch, state.stored.Epoch, state.identity); err != nil {
 					return lua.Admission{}, h.unavailable(launch, err)
@@ -78,13 +78,13 @@ func (h *Healer) Admit(ctx context.Context, launch string, last uint64) (lua.Adm
 			if state.inPostgres {
 				vouch = func(ctx context.Context) error { return h.vouch(ctx, launch, state.redis.Epoch) }
 			}
-			base, err := h.Ledger.Base(ctx, launch, last)
+			base, err := h.Ledger.Base(ctx, launch, last.Epoch)
 			if err != nil {
 				return lua.Admission{}, h.unavailable(launch, err)
 			}
 			return lua.Admission{Vouch: vouch, Base: base, Epoch: state.redis.Epoch, Position: state.stored.Seq, Identity: state.identity}, nil
 		}
-		if err := h.healServer(ctx, launch, state); err != nil {
+		if err := h.healServer(ctx, launch, state, last); err != nil {
 			return lua.Admission{}, h.unavailable(launch, err)
 		}
 	}
@@ -94,7 +94,7 @@ func (h *Healer) Admit(ctx context.Context, launch string, last uint64) (lua.Adm
 // healServer heals a launch; where the server itself is another, first all
 // other launches that lived on it: once a script is loaded there, nothing but
 // their epochs keeps a gateway from being served.
-func (h *Healer) healServer(ctx context.Context, launch string, state comparison) error {
+func (h *Healer) healServer(ctx context.Context, launch string, state comparison, last lua.Served) error {
 	if state.inPostgres && state.stored.Identity != state.identity {
 		names, err := h.Ledger.Launches(ctx)
 		if err != nil {
@@ -112,7 +112,7 @@ func (h *Healer) healServer(ctx context.Context, launch string, state comparison
 			}
 		}
 	}
-	_, err := h.Heal(ctx, launch)
+	_, err := h.healOnce(ctx, launch, last)
 	return err
 }
 
@@ -139,8 +139,12 @@ func (h *Healer) compare(ctx context.Context, launch string) (c comparison, err 
 
 // whole reports whether this run of the server is the admitted one and its
 // history is Postgres' and at least as long. A launch that Postgres does not
-// know yet was made a moment ago.
-func (c comparison) whole() bool {
+// know yet was made a moment ago, and one that has no run admitted yet was too:
+// then the gateway that served it knows on which.
+func (c comparison) whole(last lua.Served) bool {
+	if c.inRedis && last.Epoch == c.redis.Epoch && last.Identity != c.identity {
+		return false
+	}
 	if !c.inPostgres {
 		return c.inRedis && c.redis.Persisted == 0
 	}
@@ -169,6 +173,11 @@ type Report struct {
 // Heal writes a launch anew in Redis from Postgres, unless Redis is whole. One
 // process does it at a time.
 func (h *Healer) Heal(ctx context.Context, launch string) (Report, error) {
+	return h.healOnce(ctx, launch, lua.Served{})
+}
+
+// healOnce is Heal for a gateway that has served the launch before.
+func (h *Healer) healOnce(ctx context.Context, launch string, last lua.Served) (Report, error) {
 	report := Report{Launch: launch}
 	done, err := h.turn(ctx)
 	if err != nil {
@@ -200,7 +209,7 @@ func (h *Healer) Heal(ctx context.Context, launch string) (Report, error) {
 	if !state.inPostgres {
 		return report, gateway.Refuse(gateway.LaunchUnknown)
 	}
-	if state.whole() {
+	if state.whole(last) {
 		report.Epoch, report.Seq = state.redis.Epoch, state.redis.Seq
 		return report, nil
 	}
@@ -287,11 +296,11 @@ func (h *Healer) vouch(ctx context.Context, launch string, epoch uint64) error {
 	}
 }
 
-// Watch keeps this gateway among those that live, and closes launches whose
-// history was given up for a later epoch, until the context is over: a gateway
-// that is cut off from the new server, but not from the old one, learns it from
-// Postgres, and an idle one is there to vouch. The first server that a launch
-// lived on is noted too, once Postgres knows the launch.
+// Watch keeps this gateway among those that live, closes launches whose history
+// was given up for a later epoch, and notes the run of the server on which new
+// ones live, until the context is over: a gateway that is cut off from the new
+// server, but not from the old one, learns it from Postgres, and an idle one is
+// there to vouch.
 func (h *Healer) Watch(ctx context.Context, pause time.Duration) {
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
@@ -301,29 +310,18 @@ func (h *Healer) Watch(ctx context.Context, pause time.Duration) {
 			return
 		case <-tick.C:
 		}
-		epochs, err := h.Ledger.Epochs(ctx)
+		list, err := h.Ledger.Epochs(ctx)
 		if err != nil || h.Ledger.Beat(ctx, h.ID) != nil {
 			continue // Postgres is away: who was admitted goes on
 		}
-		for name, at := range epochs {
-			if h.store.Supersede(name, at.Epoch) {
-				go h.store.Launch(ctx, name) // admits it; whoever asks next is told why not
-			} else if at.Identity == "" && at.Adopting == 0 {
-				h.identify(ctx, name, at.Epoch)
+		for _, l := range list {
+			if h.store.Supersede(l.Name, l.Epoch) {
+				go h.store.Launch(ctx, l.Name) // admits it; whoever asks next is told why not
+			}
+			if served := h.store.Serving(l.Name); l.Identity == "" && l.Adopting == 0 && served.Epoch == l.Epoch {
+				// Made before Postgres knew it. What fails here is tried again.
+				_ = h.Ledger.Claim(ctx, l.Name, l.Epoch, served.Identity)
 			}
 		}
-	}
-}
-
-// identify notes which run of a server a launch was made on: it was made before
-// Postgres knew it. Without that, a server that lost its tail in a crash would
-// pass for the one admitted.
-func (h *Healer) identify(ctx context.Context, launch string, epoch uint64) {
-	identity, served := h.store.Served(launch, epoch)
-	if !served {
-		return
-	}
-	if err := h.Ledger.Identify(ctx, launch, epoch, identity); err != nil && ctx.Err() == nil {
-		h.Log.Warn("the server of a new launch is not noted yet", "launch", launch, "error", err)
 	}
 }

@@ -310,6 +310,67 @@ func TestAdopt(t *testing.T) {
 	}
 }
 
+// TestUnclaimed: a launch so new that Postgres does not say on which run of the
+// server it lives: the gateway that served it knows, and another run begins a
+// new epoch all the same.
+func TestUnclaimed(t *testing.T) {
+	n := open(t)
+	dir := t.TempDir()
+	server, err := rig.StartRedis(t.Context(), rig.RedisOptions{Dir: dir, AppendOnly: true, Fsync: "always"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { server.Kill() }()
+	n.redis = lua.NewClient(&redis.UniversalOptions{Addrs: []string{server.Addr()}})
+	t.Cleanup(func() { n.redis.Close() })
+	n.store, n.healer = n.gateway()
+	n.populate() // before a syncer runs: Postgres knows nothing
+	n.sync()
+	n.caughtUp()
+	stored, _, err := n.ledger.Position(t.Context(), launch)
+	if err != nil || stored.Identity != "" {
+		t.Fatalf("somebody has noted the run already, so this shows nothing: %+v, %v", stored, err)
+	}
+	server.Kill()
+	if err := server.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if _, err = n.redeem(gateway.Redeem{Code: "H0T", Subject: "after"}); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+	now, _, err := n.ledger.Position(t.Context(), launch)
+	if err != nil || now.Epoch <= stored.Epoch || now.Identity == "" {
+		t.Fatalf("the other run went on in the same epoch: %+v, %v", now, err)
+	}
+	n.caughtUp()
+	n.verified()
+}
+
+// TestClaim: the run on which a new launch lives is noted by whoever serves it.
+func TestClaim(t *testing.T) {
+	n := open(t)
+	n.populate()
+	n.sync()
+	n.caughtUp()
+	ctx, end := context.WithCancel(t.Context())
+	defer end()
+	go n.healer.Watch(ctx, 10*time.Millisecond)
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		stored, _, err := n.ledger.Position(t.Context(), launch)
+		if err == nil && stored.Identity != "" {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("nobody noted the run: %+v, %v", stored, err)
+		}
+	}
+}
+
 // TestWitnesses: two gateways' answers that Redis lost are both there before
 // either is served again, and a code's uses are not given twice.
 func TestWitnesses(t *testing.T) {

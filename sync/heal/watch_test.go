@@ -53,7 +53,7 @@ func TestFirstServer(t *testing.T) {
 		t.Fatal(at, identity, err, err2)
 	}
 	at, _, _ := n.ledger.Position(t.Context(), launch)
-	if err := n.ledger.Identify(t.Context(), launch, at.Epoch, "another run"); err != nil {
+	if err := n.ledger.Claim(t.Context(), launch, at.Epoch, "another run"); err != nil {
 		t.Fatal(err)
 	}
 	if again, _, err := n.ledger.Position(t.Context(), launch); err != nil || again.Identity != identity {

@@ -188,26 +188,24 @@ func (l *Ledger) Admit(ctx context.Context, launch string, epoch uint64, identit
 	return err
 }
 
-// Identify notes the first run of a server that serves an epoch, unless one is
-// noted.
-func (l *Ledger) Identify(ctx context.Context, launch string, epoch uint64, identity string) error {
+// Claim notes the run of a server that serves a launch's first history, if none
+// is noted and no heal is under way.
+func (l *Ledger) Claim(ctx context.Context, launch string, epoch uint64, identity string) error {
 	_, err := l.pool.Exec(ctx, `
-		UPDATE positions SET identity = $3
-		WHERE launch = (SELECT id FROM launches WHERE name = $1) AND epoch = $2 AND identity = '' AND adopting = 0`, launch, epoch, identity)
+		UPDATE positions SET identity = $3 WHERE launch = (SELECT id FROM launches WHERE name = $1)
+		AND epoch = $2 AND identity = '' AND adopting = 0`, launch, epoch, identity)
 	return err
 }
 
-// Epochs are the epochs of all launches, with the servers admitted.
-func (l *Ledger) Epochs(ctx context.Context) (map[string]gateway.StoredLaunch, error) {
+// Epochs are all launches with their epoch and admitted run, and nothing else
+// of them.
+func (l *Ledger) Epochs(ctx context.Context) ([]gateway.StoredLaunch, error) {
 	rows, err := l.pool.Query(ctx, `SELECT l.name, p.epoch, p.identity, p.adopting FROM launches l JOIN positions p ON p.launch = l.id`)
 	if err != nil {
 		return nil, err
 	}
-	epochs := map[string]gateway.StoredLaunch{}
-	var at gateway.StoredLaunch
-	_, err = pgx.ForEachRow(rows, []any{&at.Name, &at.Epoch, &at.Identity, &at.Adopting}, func() error {
-		epochs[at.Name] = at
-		return nil
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (p gateway.StoredLaunch, err error) {
+		err = row.Scan(&p.Name, &p.Epoch, &p.Identity, &p.Adopting)
+		return p, err
 	})
-	return epochs, err
 }
