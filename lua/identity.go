@@ -14,7 +14,9 @@ import (
 // would cost; instead the scripts themselves are the admission. A server keeps
 // loaded scripts for one run only and hands them to no replica. So a script is
 // loaded only into a server that is admitted, and a server that does not know
-// it (NOSCRIPT) has to be looked at before anything is decided there.
+// it (NOSCRIPT) has to be looked at before anything is decided there. The run
+// that was admitted is part of the script's text: a server that was admitted
+// for another launch, or once before, does not know it either.
 
 // errStranger says that the server is not the admitted one.
 var errStranger = errors.New("lua: this run of the server is not admitted")
@@ -90,22 +92,24 @@ func (s *Store) Identity(ctx context.Context, name string) (string, error) {
 	return id, nil
 }
 
-// introduce lends a connection to the server that holds the launch, if it is
-// the run that was admitted: what is told on the connection is told to it.
-func (s *Store) introduce(l *launch) introduction {
-	return func(ctx context.Context) (*redis.Conn, error) {
-		conn, err := s.pin(ctx, l.meta)
-		if err != nil {
-			return nil, err
-		}
-		id, err := runID(ctx, conn)
-		if err == nil {
-			if admitted := l.identity.Load(); admitted != nil && *admitted == id {
-				return conn, nil
-			}
-			err = errStranger
-		}
-		conn.Close()
+// introduce is the introduction of scripts that decide for a launch.
+func (s *Store) introduce(l *launch) introduction { return introduction{s, l} }
+
+// lend takes a connection to the server that holds the launch, if it is this
+// run: what is told on the connection is told to it. It returns errStranger if
+// it is another.
+func (i introduction) lend(ctx context.Context, run string) (*redis.Conn, error) {
+	conn, err := i.store.pin(ctx, i.launch.meta)
+	if err != nil {
 		return nil, err
 	}
+	id, err := runID(ctx, conn)
+	if err == nil && id == run {
+		return conn, nil
+	}
+	conn.Close()
+	if err == nil {
+		err = errStranger
+	}
+	return nil, err
 }

@@ -32,3 +32,26 @@ func TestReplica(t *testing.T) {
 		t.Fatalf("promoted: %q, %v", id, err)
 	}
 }
+
+// TestEditions: a server that knows the scripts from a time when it was admitted
+// is looked at all the same once another run is: a master that was replaced and
+// is promoted again.
+func TestEditions(t *testing.T) {
+	s := openStore(t, rig.TestRedis(t).Addr())
+	launchForTest(t, s, "l", 10)
+	redeem := func(subject string) error {
+		_, err := s.Redeem(t.Context(), "l", &gateway.Redeem{Code: "H0T", Subject: subject})
+		return err
+	}
+	if err := redeem("ann"); err != nil {
+		t.Fatal(err)
+	}
+	other := "another run"
+	s.launches["l"].identity.Store(&other)
+	if err := redeem("bob"); !errors.Is(err, gateway.Refuse(gateway.NotAdmitted)) {
+		t.Fatalf("a run that is not the admitted one decided: %v", err)
+	}
+	if err := redeem("bob"); err != nil {
+		t.Fatalf("after the admission: %v", err)
+	}
+}

@@ -85,7 +85,7 @@ func (s *Store) readJournal(ctx context.Context, name string, after uint64, most
 // if this is not the history of the epoch.
 func (s *Store) Trim(ctx context.Context, name string, epoch, position, bytes uint64) error {
 	k := newKeys(name)
-	r, err := s.send(ctx, journalTrim, nil, []string{k.meta, k.journal}, []any{epoch, position, bytes, s.trims.upTo(name, position, time.Now())})
+	r, err := s.send(ctx, journalTrim, introduction{}, []string{k.meta, k.journal}, []any{epoch, position, bytes, s.trims.upTo(name, position, time.Now())})
 	if err != nil {
 		return err
 	}

@@ -112,7 +112,7 @@ func (s *Store) forget(name string) {
 // there any more is closed.
 func (s *Store) read(ctx context.Context, l *launch) (*gateway.Launch, gateway.Position, error) {
 	served := l.epoch.Load()
-	r, err := s.send(ctx, launchRead, nil, []string{l.meta, l.config}, nil)
+	r, err := s.send(ctx, launchRead, introduction{}, []string{l.meta, l.config}, nil)
 	if err != nil {
 		return nil, gateway.Position{}, err
 	}
@@ -211,7 +211,7 @@ var launchAdopt = declare("launch_adopt", contract{
 // Adopt lets the launch's history in Redis go on under a new epoch, if it is
 // of the epoch before and has reached the position. It reports whether it did.
 func (s *Store) Adopt(ctx context.Context, name string, epoch, position, next uint64) (bool, error) {
-	r, err := s.send(ctx, launchAdopt, nil, []string{newKeys(name).meta}, []any{epoch, position, next})
+	r, err := s.send(ctx, launchAdopt, introduction{}, []string{newKeys(name).meta}, []any{epoch, position, next})
 	return err == nil && r.word(0) == "adopted", err
 }
 
@@ -247,7 +247,7 @@ func (s *Store) CreateLaunch(ctx context.Context, p gateway.Policy, by gateway.A
 	}
 	// A history's first epoch is the time it began, so that a launch made
 	// anew after both stores lost it is not taken for the one before.
-	r, err := s.send(ctx, launchPut, nil, []string{k.meta, k.journal, k.config},
+	r, err := s.send(ctx, launchPut, introduction{}, []string{k.meta, k.journal, k.config},
 		[]any{now.UnixMilli(), 0, "new", rules(p, true), waitlistRules(&p.Waitlist), "1", url.QueryEscape(by.Name), url.QueryEscape(by.Note), policy})
 	if err != nil {
 		return nil, err

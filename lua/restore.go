@@ -385,7 +385,7 @@ func (r *Restore) Finish(ctx context.Context) error {
 // false if it holds none.
 func (s *Store) Peek(ctx context.Context, name string) (at gateway.Position, ok bool, err error) {
 	k := newKeys(name)
-	r, err := s.send(ctx, launchRead, nil, []string{k.meta, k.config}, nil)
+	r, err := s.send(ctx, launchRead, introduction{}, []string{k.meta, k.config}, nil)
 	if err != nil || r.word(0) == "none" {
 		return gateway.Position{}, false, err
 	}

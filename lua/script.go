@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -27,13 +28,13 @@ type contract struct {
 
 // script is a verb's Lua half, ready to be sent.
 type script struct {
-	name    string
-	source  string
-	sha     string
-	words   []string // first words of its replies
-	keys    int
-	args    int
-	perKeys int
+	name     string
+	source   string
+	editions atomic.Pointer[[]*edition]
+	words    []string // first words of its replies
+	keys     int
+	args     int
+	perKeys  int
 	contract
 }
 
@@ -44,9 +45,8 @@ func declare(name string, c contract) *script {
 	if err != nil {
 		panic(err)
 	}
-	sum := sha1.Sum([]byte(source))
 	s := &script{
-		name: name, source: source, sha: hex.EncodeToString(sum[:]), contract: c,
+		name: name, source: source, contract: c,
 		keys: len(strings.Fields(c.keys)), args: len(strings.Fields(c.args)), perKeys: len(strings.Fields(c.eachKeys)),
 	}
 	for _, r := range c.replies {
@@ -95,9 +95,56 @@ type processor interface {
 	Process(ctx context.Context, cmd redis.Cmder) error
 }
 
-// introduction lends a connection to a server that does not know a script yet,
-// if the script may be told to it.
-type introduction func(context.Context) (conn *redis.Conn, err error)
+// introduction tells for which launch a script is sent, and so on which run of
+// a server it may decide. The zero value is for scripts that decide nothing:
+// any server is told them.
+type introduction struct {
+	store  *Store
+	launch *launch
+}
+
+// admitted is the run that was admitted, "" for any.
+func (i introduction) admitted() string {
+	if i.launch == nil {
+		return ""
+	}
+	if id := i.launch.identity.Load(); id != nil {
+		return *id
+	}
+	return noIdentity
+}
+
+// edition is a script as one run of a server is told it.
+type edition struct{ run, source, sha string }
+
+// editionsKept is how many runs a script remembers its editions for.
+const editionsKept = 16
+
+// editionFor is the script for a run of a server. The run is part of the text and
+// so of the hash: a server that knows the script of another launch, or of a
+// time when it was admitted before, does not know this one.
+func (s *script) editionFor(run string) *edition {
+	known := s.editions.Load()
+	if known != nil {
+		for _, t := range *known {
+			if t.run == run {
+				return t
+			}
+		}
+	}
+	t := &edition{run: run, source: s.source}
+	if run != "" {
+		t.source = "-- run " + run + "\n" + s.source
+	}
+	sum := sha1.Sum([]byte(t.source))
+	t.sha = hex.EncodeToString(sum[:])
+	list := []*edition{t}
+	if known != nil {
+		list = append(list, (*known)[:min(len(*known), editionsKept-1)]...)
+	}
+	s.editions.Store(&list) // who loses a race makes it again
+	return t
+}
 
 // run sends the script and returns its reply: one of the declared words, then
 // what follows. NOSCRIPT means that nothing ran: then the script is sent whole,
@@ -106,9 +153,10 @@ func (s *script) run(ctx context.Context, r redis.UniversalClient, introduce int
 	if len(keys) < s.keys || len(args) < s.args || s.perKeys > 0 && (len(keys)-s.keys) != (len(args)-s.args)*s.perKeys {
 		return nil, fmt.Errorf("lua: %s called with %d keys and %d arguments", s.name, len(keys), len(args))
 	}
-	words, err := s.send(ctx, r, "EVALSHA", s.sha, keys, args)
+	t := s.editionFor(introduce.admitted())
+	words, err := s.send(ctx, r, "EVALSHA", t.sha, keys, args)
 	if err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") {
-		words, err = s.tell(ctx, r, introduce, keys, args)
+		words, err = s.tell(ctx, r, t, introduce, keys, args)
 		if errors.Is(err, errStranger) {
 			return nil, err
 		}
@@ -127,16 +175,16 @@ func (s *script) run(ctx context.Context, r redis.UniversalClient, introduce int
 }
 
 // tell sends the script whole, which loads it.
-func (s *script) tell(ctx context.Context, r redis.UniversalClient, introduce introduction, keys []string, args []any) (reply, error) {
-	if introduce == nil {
-		return s.send(ctx, r, "EVAL", s.source, keys, args)
+func (s *script) tell(ctx context.Context, r redis.UniversalClient, t *edition, introduce introduction, keys []string, args []any) (reply, error) {
+	if introduce.launch == nil {
+		return s.send(ctx, r, "EVAL", t.source, keys, args)
 	}
-	conn, err := introduce(ctx)
+	conn, err := introduce.lend(ctx, t.run)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
-	return s.send(ctx, conn, "EVAL", s.source, keys, args)
+	return s.send(ctx, conn, "EVAL", t.source, keys, args)
 }
 
 func (s *script) send(ctx context.Context, r processor, verb, script string, keys []string, args []any) (reply, error) {

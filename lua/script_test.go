@@ -82,7 +82,7 @@ func TestSentOnce(t *testing.T) {
 			addr, sent := deafServer(t)
 			client := open(addr)
 			defer client.Close()
-			_, err := launchRead.run(t.Context(), client, nil, []string{"ao:{l}:meta", "ao:{l}:config"}, nil)
+			_, err := launchRead.run(t.Context(), client, introduction{}, []string{"ao:{l}:meta", "ao:{l}:config"}, nil)
 			if !errors.Is(err, errUnknownOutcome) {
 				t.Fatalf("a lost reply: %v", err)
 			}

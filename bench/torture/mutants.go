@@ -32,8 +32,18 @@ var mutants = []mutant{
 	},
 	{
 		name: "identity", without: "a run of a server is looked at before it is told a script",
-		edits:  []edit{{"lua/identity.go", "admitted != nil && *admitted == id {", "admitted != nil {"}},
+		edits:  []edit{{"lua/identity.go", "if err == nil && id == run {", "if err == nil && id != \"\" {"}},
 		faults: "redis-kill", rounds: 5,
+	},
+	{
+		name: "editions", without: "a server knows a script for the run that was admitted, not for another",
+		edits: []edit{{"lua/script.go", "	if run != \"\" {\n", "	if run == noIdentity {\n"}},
+		test:  [2]string{"./lua", "TestEditions"},
+	},
+	{
+		name: "unclaimed", without: "a gateway tells on which run it served a launch that is new to Postgres",
+		edits: []edit{{"sync/heal/heal.go", "last.Epoch == c.redis.Epoch && last.Identity != c.identity {", "last.Epoch == c.redis.Epoch && c.identity == \"\" {"}},
+		test:  [2]string{"./sync/heal", "TestUnclaimed"},
 	},
 	{
 		name: "position", without: "a script refuses a history shorter than the gateway has seen",
