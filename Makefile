@@ -78,6 +78,12 @@ torture-mutants: deps ## switch each protection off in turn and see what notices
 	@tools/deps gcc libc6-dev
 	@$(GO) run ./bench/torture -mutants -seed $(SEED) -only '$(ONLY)'
 
+MINUTES ?= 20
+.PHONY: soak
+soak: deps ## small faults for MINUTES=20; memory, open files and goroutines must stay flat
+	@tools/deps gcc libc6-dev
+	@$(GO) run ./bench/torture -seed $(SEED) -soak $(MINUTES)m
+
 .PHONY: bench
 bench: deps ## every figure of docs/performance.md, against peers in the same run: half an hour on a quiet machine
 	@$(GO) run ./bench/results -docs

@@ -20,6 +20,7 @@ import (
 type crowd struct {
 	world    *world
 	launch   string
+	campaign string
 	codes    []string
 	began    time.Time
 	asked    atomic.Int64
@@ -40,8 +41,8 @@ type told struct {
 	safe bool // they were told that it is persisted
 }
 
-func (w *world) crowd(launch string, codes []string) *crowd {
-	return &crowd{world: w, launch: launch, codes: codes, began: time.Now(), told: map[gateway.ID]*told{}}
+func (w *world) crowd(launch, campaign string, codes []string) *crowd {
+	return &crowd{world: w, launch: launch, campaign: campaign, codes: codes, began: time.Now(), told: map[gateway.ID]*told{}}
 }
 
 // ask redeems until the context is over. A request whose outcome is unknown is
@@ -90,6 +91,12 @@ func (c *crowd) redeem(ctx context.Context, number int, want asked, persisted bo
 			pause(ctx, 5*time.Millisecond)
 		}
 	}
+	c.record(number, want, call, end)
+	return end
+}
+
+// record adds a request that has ended to the history.
+func (c *crowd) record(number int, want asked, call time.Duration, end outcome) {
 	back := int64(time.Since(c.began))
 	if end == unknown {
 		back = math.MaxInt64 // it may still be decided
@@ -97,7 +104,6 @@ func (c *crowd) redeem(ctx context.Context, number int, want asked, persisted bo
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.history = append(c.history, porcupine.Operation{ClientId: number, Input: want, Call: int64(call), Output: end, Return: back})
-	return end
 }
 
 // note writes an answer down.
@@ -191,7 +197,7 @@ func (c *crowd) settle(ctx context.Context, one *Round) error {
 func (c *crowd) stored(ctx context.Context) (map[gateway.ID]string, error) {
 	all := map[gateway.ID]string{}
 	for p := (gateway.Page{Limit: 100}); ; {
-		page, err := c.world.gateways[0].api.Redemptions(ctx, c.launch, gateway.RedemptionFilter{Status: gateway.Committed}, p)
+		page, err := c.world.gateways[0].api.Redemptions(ctx, c.launch, gateway.RedemptionFilter{Campaign: c.campaign, Status: gateway.Committed}, p)
 		if err != nil {
 			return nil, err
 		}

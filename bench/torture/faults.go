@@ -44,6 +44,8 @@ type scene struct {
 	*world
 	launch string
 	rng    *rand.Rand
+	crowd  *crowd
+	note   func(format string, args ...any) // for below the table
 }
 
 // for a while: between least and most.
@@ -63,7 +65,7 @@ func (s *scene) some() []*process {
 }
 
 // faults are what can break.
-var faults = slices.Concat(redisFaults, networkFaults, postgresFaults, gatewayFaults, sentinelFaults, clusterFaults)
+var faults = slices.Concat(redisFaults, networkFaults, postgresFaults, gatewayFaults, []fault{overloadFault}, sentinelFaults, clusterFaults)
 
 // none is a round in which nothing breaks.
 var none = fault{name: "none", kind: standalone, do: func(context.Context, *scene) error { return nil }}

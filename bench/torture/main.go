@@ -6,6 +6,7 @@
 //
 //	go run ./bench/torture -seed 1 -rounds 20 [-only redis-kill,power-cut]
 //	go run ./bench/torture -mutants [-only witness,trim]
+//	go run ./bench/torture -soak 20m
 //
 // It prints a table and ends with status 1 on any breach. The same seed makes
 // the same faults.
@@ -28,6 +29,7 @@ func main() {
 	only := flag.String("only", "", "faults to choose from, separated by commas: "+strings.Join(faultNames(), ", "))
 	clients := flag.Int("clients", 24, "at once")
 	alone := flag.Bool("alone", false, "never mix two faults in a round")
+	soak := flag.Duration("soak", 0, "play small faults for so long, and see whether memory, files or goroutines grow")
 	mutate := flag.Bool("mutants", false, "switch each protection off in turn (-only: "+strings.Join(mutantNames(), ", ")+") and see what notices")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -40,6 +42,19 @@ func main() {
 			fmt.Fprintln(os.Stderr, "torture:", err)
 		}
 		if err != nil || unnoticed > 0 {
+			os.Exit(1)
+		}
+		return
+	}
+	if *soak > 0 {
+		grows, err := Soak(ctx, o, *soak, os.Stdout)
+		for _, what := range grows {
+			fmt.Println("breach:", what)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "torture:", err)
+		}
+		if err != nil || len(grows) > 0 {
 			os.Exit(1)
 		}
 		return

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -157,4 +158,23 @@ func (w *world) leader(ctx context.Context) (leader *process, err error) {
 		return errors.New("none does")
 	})
 	return leader, err
+}
+
+// resident is how much memory the gateway holds and how many files it has open.
+func (p *process) resident() (bytes int64, files int, err error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.program.PID()))
+	if err != nil {
+		return 0, 0, err
+	}
+	for line := range strings.Lines(string(status)) {
+		if kb, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			n, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(kb), " kB"), 10, 64)
+			if err != nil {
+				return 0, 0, err
+			}
+			bytes = n << 10
+		}
+	}
+	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.program.PID()))
+	return bytes, len(list), err
 }

@@ -35,6 +35,7 @@ type Round struct {
 	Conflicts int           // decisions that Postgres' constraints refused, reported as such
 	Silent    time.Duration // the longest time in which nobody was answered
 	Fenced    time.Duration // how long a gateway answered not_admitted, the longest of them
+	Notes     []string      // what a fault has to say besides
 }
 
 // Breach says which promise did not hold; "" if all did.
@@ -111,6 +112,11 @@ func (r *Report) Print(to io.Writer) {
 		}
 		if one.Unchecked > 0 {
 			fmt.Fprintf(to, "round %d, %s: %d histories took too long to check\n", n, one.Fault, one.Unchecked)
+		}
+	}
+	for n, one := range r.Rounds {
+		for _, note := range one.Notes {
+			fmt.Fprintf(to, "round %d, %s\n", n, note)
 		}
 	}
 	if r.Left > 0 {

@@ -151,14 +151,23 @@ func (t *torture) round(ctx context.Context, n int, together []fault) (one Round
 	if err != nil {
 		return one, err
 	}
+	launch := fmt.Sprintf("round-%d", n)
+	if err := w.create(ctx, launch); err != nil {
+		return one, err
+	}
+	return t.play(ctx, w, launch, "c", together)
+}
+
+// play plays faults in a launch, with a campaign of its own, and settles what
+// clients were told.
+func (t *torture) play(ctx context.Context, w *world, launch, campaign string, together []fault) (one Round, err error) {
 	one = Round{Fault: names(together), Mixed: len(together) > 1}
 	breaks, loses, orphans := false, false, false
 	for _, f := range together {
 		breaks, loses, orphans = breaks || f.breaks, loses || f.loses, orphans || f.orphans
 	}
 	one.Excused = loses && orphans
-	launch := fmt.Sprintf("round-%d", n)
-	codes, err := w.launch(ctx, launch)
+	codes, err := w.mint(ctx, launch, campaign)
 	if err != nil {
 		return one, err
 	}
@@ -166,7 +175,7 @@ func (t *torture) round(ctx context.Context, n int, together []fault) (one Round
 	if err != nil {
 		return one, err
 	}
-	crowd := w.crowd(launch, codes)
+	crowd := w.crowd(launch, campaign, codes)
 	load, stop := context.WithCancel(ctx)
 	defer stop()
 	var clients sync.WaitGroup
@@ -175,7 +184,11 @@ func (t *torture) round(ctx context.Context, n int, together []fault) (one Round
 		clients.Go(func() { crowd.ask(load, number, own) })
 	}
 	pause(ctx, 400*time.Millisecond)
-	err = t.play(ctx, w, launch, together)
+	scenes := make([]*scene, len(together))
+	for i := range together {
+		scenes[i] = &scene{world: w, launch: launch, rng: rand.New(rand.NewPCG(t.rng.Uint64(), 3)), crowd: crowd, note: one.note}
+	}
+	err = happen(ctx, together, scenes)
 	if err == nil {
 		err = crowd.served(ctx, t.rng)
 	}
@@ -196,24 +209,27 @@ func (t *torture) round(ctx context.Context, n int, together []fault) (one Round
 	if err := crowd.settle(ctx, &one); err != nil {
 		return one, err
 	}
-	for _, f := range together {
+	for i, f := range together {
 		if f.after == nil {
 			continue
 		}
-		if err := f.after(ctx, &scene{w, launch, t.rng}); err != nil {
+		if err := f.after(ctx, scenes[i]); err != nil {
 			return one, fmt.Errorf("after %s: %w", f.name, err)
 		}
 	}
 	return one, nil
 }
 
-// play lets faults happen, all at the same time.
-func (t *torture) play(ctx context.Context, w *world, launch string, together []fault) error {
+func (r *Round) note(format string, args ...any) {
+	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
+}
+
+// happen lets faults happen, all at the same time.
+func happen(ctx context.Context, together []fault, scenes []*scene) error {
 	results := make(chan error, len(together))
-	for _, f := range together {
-		s := &scene{w, launch, rand.New(rand.NewPCG(t.rng.Uint64(), 3))}
+	for i, f := range together {
 		go func() {
-			err := f.do(ctx, s)
+			err := f.do(ctx, scenes[i])
 			if err != nil {
 				err = fmt.Errorf("the fault %s itself: %w", f.name, err)
 			}
@@ -229,17 +245,22 @@ func (t *torture) play(ctx context.Context, w *world, launch string, together []
 	return first
 }
 
-// launch makes a launch with codes, all of it in Postgres before it returns.
-func (w *world) launch(ctx context.Context, name string) ([]string, error) {
-	api := w.gateways[0].api
+// create makes a launch that both gateways serve and Postgres knows.
+func (w *world) create(ctx context.Context, name string) error {
 	policy := fmt.Sprintf("launch: %s\nlimits: {failed_attempts: {per_address: 'off', per_subject: 'off'}}\nsubjects: {once_per_launch: false}\n", name)
-	if _, err := api.CreateLaunch(ctx, "application/yaml", []byte(policy)); err != nil {
+	if _, err := w.gateways[0].api.CreateLaunch(ctx, "application/yaml", []byte(policy)); err != nil {
+		return err
+	}
+	return w.calm(ctx, name)
+}
+
+// mint makes a campaign with codes, all of it in Postgres before it returns.
+func (w *world) mint(ctx context.Context, launch, campaign string) ([]string, error) {
+	api := w.gateways[0].api
+	if _, err := api.CreateCampaign(ctx, launch, client.Campaign{Name: campaign, Type: gateway.TypeLink, MaxUses: usesOfACode}); err != nil {
 		return nil, err
 	}
-	if _, err := api.CreateCampaign(ctx, name, client.Campaign{Name: "c", Type: gateway.TypeLink, MaxUses: usesOfACode}); err != nil {
-		return nil, err
-	}
-	minted, _, err := api.Mint(ctx, name, "c", codesARound)
+	minted, _, err := api.Mint(ctx, launch, campaign, codesARound)
 	if err != nil {
 		return nil, err
 	}
@@ -247,7 +268,7 @@ func (w *world) launch(ctx context.Context, name string) ([]string, error) {
 	for i, m := range minted {
 		codes[i] = m.Code
 	}
-	return codes, w.calm(ctx, name)
+	return codes, w.calm(ctx, launch)
 }
 
 func directClient(r *rig.Redis) *redis.Client { return redis.NewClient(&redis.Options{Addr: r.Addr()}) }
