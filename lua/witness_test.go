@@ -2,6 +2,7 @@ package lua
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -62,6 +63,43 @@ func TestWitness(t *testing.T) {
 }
 
 // snapshotRedis keeps everything that a server holds.
+// TestAdmissionWaits: an answer that is on its way while the launch is admitted
+// anew is told Redis again too.
+func TestAdmissionWaits(t *testing.T) {
+	server := rig.TestRedis(t)
+	s := openStore(t, server.Addr())
+	launchForTest(t, s, "l", 50)
+	before := snapshotRedis(t, s.redis)
+	told, err := s.Redeem(t.Context(), "l", &gateway.Redeem{Code: "H0T", Subject: "ann"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := s.launches["l"]
+	onItsWay := l.witness.behind(0)
+	restoreRedis(t, s.redis, before) // a crash that lost the redemption
+	l.flights.RLock()
+	l.epoch.Store(0)
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.launch(t.Context(), "l")
+		done <- err
+	}()
+	for waits := false; !waits && len(done) == 0; runtime.Gosched() {
+		if waits = !l.flights.TryRLock(); !waits {
+			l.flights.RUnlock()
+		}
+	}
+	l.witness.keep(none, onItsWay...)
+	l.flights.RUnlock()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	again, err := s.Redeem(t.Context(), "l", &gateway.Redeem{Code: "H0T", Subject: "ann"})
+	if err != nil || again.ID != told.ID {
+		t.Fatalf("%+v, %v; it was %v", again, err, told.ID)
+	}
+}
+
 func snapshotRedis(t *testing.T, r redis.UniversalClient) map[string]string {
 	t.Helper()
 	keys, err := r.Keys(t.Context(), "*").Result()

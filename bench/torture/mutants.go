@@ -66,7 +66,7 @@ var mutants = []mutant{
 			{"lua/witness.go", "	l.flights.Lock() // what is on its way lands first\n", ""},
 			{"lua/witness.go", "	l.flights.Unlock()\n", ""},
 		},
-		faults: "power-cut,empty-server,flushall", rounds: 60,
+		test: [2]string{"./lua", "TestAdmissionWaits"},
 	},
 	{
 		name: "vouchers", without: "the gateways wait for each other's witnesses",
