@@ -99,7 +99,7 @@ var mutants = []mutant{
 			{"lua/lib/attempts.lua", "local counts = at == turn or (half == 'last' and at == turn - 1)", "local counts = at ~= nil"},
 			{"lua/lib/attempts.lua", "if tonumber(t) > pair.now - ms then", "if tonumber(t) then"},
 		},
-		test: [2]string{"./lua", "TestMiniredis|TestRedis|TestAgainstModel"},
+		test: [2]string{"./lua", "TestClockDecides"},
 	},
 	{
 		name: "persisted", without: "a persisted answer waits for Postgres",

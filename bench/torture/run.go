@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -62,8 +63,10 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	if t.binaries.current, err = compile(ctx, t.dir, "admitone", o.Edits...); err != nil {
 		return nil, err
 	}
-	if t.binaries.next, err = compile(ctx, t.dir, "admitone-next", nextRelease...); err != nil {
-		return nil, err
+	if slices.ContainsFunc(list, func(f fault) bool { return f.after != nil }) {
+		if t.binaries.next, err = compile(ctx, t.dir, "admitone-next", nextRelease...); err != nil {
+			return nil, err
+		}
 	}
 	report := &Report{Seed: o.Seed}
 	defer func() {
