@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -251,7 +252,11 @@ func happen(ctx context.Context, together []fault, scenes []*scene) error {
 // create makes a launch that both gateways serve and Postgres knows.
 func (w *world) create(ctx context.Context, name string) error {
 	policy := fmt.Sprintf("launch: %s\nlimits: {failed_attempts: {per_address: 'off', per_subject: 'off'}}\nsubjects: {once_per_launch: false}\n", name)
-	if _, err := w.gateways[0].api.CreateLaunch(ctx, "application/yaml", []byte(policy)); err != nil {
+	err := eventually(ctx, "the launch is made", func() error {
+		_, err := w.gateways[0].api.CreateLaunch(ctx, "application/yaml", []byte(policy))
+		return unless(err, gateway.LaunchExists)
+	})
+	if err != nil {
 		return err
 	}
 	return w.calm(ctx, name)
@@ -260,18 +265,33 @@ func (w *world) create(ctx context.Context, name string) error {
 // mint makes a campaign with codes, all of it in Postgres before it returns.
 func (w *world) mint(ctx context.Context, launch, campaign string) ([]string, error) {
 	api := w.gateways[0].api
-	if _, err := api.CreateCampaign(ctx, launch, client.Campaign{Name: campaign, Type: gateway.TypeLink, MaxUses: usesOfACode}); err != nil {
-		return nil, err
-	}
-	minted, _, err := api.Mint(ctx, launch, campaign, codesARound)
+	err := eventually(ctx, "the campaign is made", func() error {
+		_, err := api.CreateCampaign(ctx, launch, client.Campaign{Name: campaign, Type: gateway.TypeLink, MaxUses: usesOfACode})
+		return unless(err, gateway.CampaignExists)
+	})
 	if err != nil {
 		return nil, err
 	}
-	codes := make([]string, len(minted))
-	for i, m := range minted {
-		codes[i] = m.Code
+	var codes []string
+	err = eventually(ctx, "codes are minted", func() error {
+		minted, _, err := api.Mint(ctx, launch, campaign, codesARound) // once more does no harm
+		for _, m := range minted {
+			codes = append(codes, m.Code)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	return codes, w.calm(ctx, launch)
+}
+
+// unless is an error that is not this refusal.
+func unless(err error, reason gateway.Reason) error {
+	if errors.Is(err, gateway.Refuse(reason)) {
+		return nil
+	}
+	return err
 }
 
 func directClient(r *rig.Redis) *redis.Client { return redis.NewClient(&redis.Options{Addr: r.Addr()}) }
