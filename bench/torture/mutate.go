@@ -67,7 +67,7 @@ func (m mutant) hunt(ctx context.Context, o Options) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-count=1", "-timeout", "5m", "-run", "^("+m.test[1]+")$", m.test[0])
+	cmd := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-count=1", "-timeout", "2m", "-run", "^("+m.test[1]+")$", m.test[0])
 	if cmd.Dir, err = moduleRoot(ctx); err != nil {
 		return "", err
 	}

@@ -84,11 +84,36 @@ func (h *Healer) Admit(ctx context.Context, launch string, last lua.Served) (lua
 			}
 			return lua.Admission{Vouch: vouch, Base: base, Epoch: state.redis.Epoch, Position: state.stored.Seq, Identity: state.identity}, nil
 		}
-		if _, err := h.healOnce(ctx, launch, last); err != nil {
+		if err := h.healServer(ctx, launch, state, last); err != nil {
 			return lua.Admission{}, h.unavailable(launch, err)
 		}
 	}
 	return lua.Admission{}, h.unavailable(launch, nil)
+}
+
+// healServer heals a launch; where the server itself is another, first all
+// other launches that lived on it: one that nobody asks for would stay behind,
+// and be taken for drift.
+func (h *Healer) healServer(ctx context.Context, launch string, state comparison, last lua.Served) error {
+	if state.inPostgres && state.stored.Identity != state.identity {
+		names, err := h.Ledger.Launches(ctx)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			other, err := h.compare(ctx, name)
+			if err != nil {
+				return err
+			}
+			if name != launch && other.stored.Identity != "" && other.stored.Identity == state.stored.Identity {
+				if _, err := h.Heal(ctx, name); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	_, err := h.healOnce(ctx, launch, last)
+	return err
 }
 
 // comparison is a launch as both stores know it.
