@@ -62,6 +62,22 @@ cover: deps ## test coverage, by package
 story-launch: deps ## play a waitlist of 10,000 with daily releases; every place and e-mail is compared
 	@$(GO) run ./bench/story launch
 
+.PHONY: story-biassecret
+story-biassecret: deps ## play an app that grows by invitations: trial, licences, refills, guesses, races
+	@$(GO) run ./bench/story biassecret
+
+.PHONY: story-referral-credit
+story-referral-credit: deps ## play a referral programme: Stripe's events forged, repeated, refunded, disputed
+	@$(GO) run ./bench/story referral-credit
+
+.PHONY: story-invitation
+story-invitation: deps ## play invitations with attribution: bound, by link, expiring, fifty a day
+	@$(GO) run ./bench/story invitation
+
+.PHONY: stories
+stories: deps ## play all five policies
+	@for story in biassecret launch referral-credit lapse invitation; do echo "== $$story"; $(GO) run ./bench/story $$story || exit 1; done
+
 .PHONY: story-lapse
 story-lapse: deps ## play a 90-day campaign of 25,000 codes; clients, Redis and Postgres must agree
 	@$(GO) run ./bench/story lapse

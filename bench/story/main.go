@@ -20,7 +20,9 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	stories := map[string]func(context.Context, io.Writer) error{"lapse": Lapse, "launch": Waitlist}
+	stories := map[string]func(context.Context, io.Writer) error{
+		"lapse": Lapse, "launch": Waitlist, "biassecret": BiasSecret, "referral-credit": ReferralCredit, "invitation": Invitation,
+	}
 	if len(os.Args) != 2 || stories[os.Args[1]] == nil {
 		fmt.Fprintln(os.Stderr, "usage: story", strings.Join(slices.Sorted(maps.Keys(stories)), "|"))
 		os.Exit(2)
