@@ -63,7 +63,7 @@ func (c *referralCredit) register(t *tale, ctx context.Context) error {
 	}
 	for _, code := range []string{c.mine.Code, "WRONG123", "!!"} {
 		r, err := t.redeem(ctx, code, "stranger "+code)
-		if err := errors.Join(err, want("registered without a referral", fmt.Sprint(r.Status, r.Referred), "registered false")); err != nil {
+		if err := errors.Join(err, want("registered without a referral", fmt.Sprintln(r.Status, r.Referred), "registered false\n")); err != nil {
 			return err
 		}
 	}
