@@ -419,3 +419,33 @@ func TestAnalytics(t *testing.T) {
 		t.Errorf("%+v, %v", none, err)
 	}
 }
+
+// TestAnalyticsBounds: what happens at the very moment of getting in, or 7 days
+// after it to the millisecond, counts; a millisecond less does not.
+func TestAnalyticsBounds(t *testing.T) {
+	h := begin(t, 9, 0, "A")
+	in := time.UnixMilli(1_800_000_100_000).UTC()
+	tell := func(at time.Time, events ...gateway.Event) {
+		r := h.record(events...)
+		r.At = at
+		h.apply(r)
+	}
+	week := 7 * 24 * time.Hour
+	for who, off := range map[string]time.Duration{"ann": 0, "bob": -time.Millisecond} {
+		joined := changed("key-"+who, gateway.MemberCounted, "", func(m *gateway.StoredMember) { m.Inviter = "key-by-" + who })
+		tell(in, redeemed("A", who, gateway.Committed), joined)
+		tell(in.Add(off), gateway.MemberActed{Subject: "key-" + who, Name: "activated"},
+			gateway.PaymentLearned{Key: who, ID: who, Record: fmt.Sprintf("key-%s;5;usd;;;;%d", who, in.Add(off).UnixMilli())})
+		tell(in.Add(week+off), gateway.MemberActed{Subject: "key-" + who, Name: "played"})
+	}
+	for late, want := range map[time.Duration][3]int{-time.Millisecond: {0, 0, 2}, 0: {2, 1, 2}, week - time.Millisecond: {2, 1, 2}, week: {2, 1, 1}, week + time.Millisecond: {2, 1, 0}} {
+		a, err := h.Analytics(t.Context(), "l", in.Add(week+late))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := a.Total
+		if got := [3]int{f.Matured, f.Retained, len(a.Referrers)}; got != want || f.Activated != 1 || f.Paid != 1 || a.FirstPurchase.Subjects != 1 || *a.FirstPurchase.Mean != 0 {
+			t.Errorf("%v later: %v, want %v: %+v", late, got, want, a)
+		}
+	}
+}
