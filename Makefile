@@ -12,7 +12,7 @@ help: ## list the targets
 
 .PHONY: deps
 deps: servers ## install what is missing: redis-server, PostgreSQL, nginx with Lua to measure against (Debian packages), Go modules
-	@tools/deps redis-tools nginx libnginx-mod-http-lua lua-nginx-redis lua-cjson
+	@tools/deps redis-tools prometheus nginx libnginx-mod-http-lua lua-nginx-redis lua-cjson
 
 .PHONY: servers
 servers: # what a gateway itself stands on

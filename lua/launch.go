@@ -128,6 +128,7 @@ func (s *Store) read(ctx context.Context, l *launch) (*gateway.Launch, gateway.P
 	}
 	at.Entries = at.Seq - at.Persisted
 	s.persisted.Advance(l.name, at.Epoch, at.Persisted)
+	s.metrics.backlog(l, at, time.Now())
 	snapshot := &gateway.Launch{Name: l.name, Epoch: at.Epoch, Version: r.number(3)}
 	var campaigns []*gateway.Campaign
 	for i := 7; i+1 < len(r); i += 2 {

@@ -1,9 +1,12 @@
 package lua
 
 import (
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"admitone/gateway"
 )
 
 type metrics struct {
@@ -13,9 +16,12 @@ type metrics struct {
 	turnedAway *prometheus.CounterVec
 	breaches   *prometheus.CounterVec
 	unkept     prometheus.Counter
+	behind     *prometheus.GaugeVec
+	bytes      *prometheus.GaugeVec
+	kept       *prometheus.GaugeVec
 }
 
-func newMetrics(r prometheus.Registerer) *metrics {
+func newMetrics(r prometheus.Registerer, journalBytes uint64) *metrics {
 	m := &metrics{
 		scripts: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "admitone_script_duration_seconds", Help: "Time of a script call, the network included.",
@@ -38,8 +44,16 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	m.unkept = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "admitone_witness_unkept_total", Help: "Answers that Redis lost and could not take again.",
 	})
+	gauge := func(name, help string) *prometheus.GaugeVec {
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, []string{"launch"})
+	}
+	m.behind = gauge("admitone_journal_behind_seconds", "For how long Redis has been ahead of Postgres, whoever copies; 0 when it is not.")
+	m.bytes = gauge("admitone_journal_behind_bytes", "Bytes of journal that Postgres does not hold.")
+	m.kept = gauge("admitone_witness_answers", "Answers of this process that Postgres may not hold.")
 	if r != nil {
-		r.MustRegister(m.unkept, m.scripts, m.failures, m.batch, m.turnedAway, m.breaches)
+		most := prometheus.NewGauge(prometheus.GaugeOpts{Name: "admitone_journal_behind_bytes_most", Help: "Bytes of journal that Postgres may lack before new work is refused."})
+		most.Set(float64(journalBytes))
+		r.MustRegister(most, m.behind, m.bytes, m.kept, m.unkept, m.scripts, m.failures, m.batch, m.turnedAway, m.breaches)
 	}
 	return m
 }
@@ -49,4 +63,28 @@ func (m *metrics) script(name string, took time.Duration, err error) {
 	if err != nil {
 		m.failures.WithLabelValues(name).Inc()
 	}
+}
+
+// backlog notes how far Postgres is behind a launch's journal.
+func (m *metrics) backlog(l *launch, at gateway.Position, now time.Time) {
+	l.mark.Lock()
+	defer l.mark.Unlock()
+	if at.Persisted >= l.mark.position {
+		l.mark.position, l.mark.at = at.Seq, now
+	}
+	behind := time.Duration(0)
+	if at.Entries > 0 {
+		behind = now.Sub(l.mark.at)
+	}
+	m.behind.WithLabelValues(l.name).Set(behind.Seconds())
+	m.bytes.WithLabelValues(l.name).Set(float64(at.Bytes))
+	m.kept.WithLabelValues(l.name).Set(float64(l.witness.size.Load()))
+}
+
+// mark is a position that the journal had reached at a time, and that Postgres
+// did not hold when it was last looked at.
+type mark struct {
+	sync.Mutex
+	position uint64
+	at       time.Time
 }

@@ -74,6 +74,7 @@ type Store struct {
 	unknown  map[string]time.Time // until when a name is taken to be unknown
 	lines    lines
 	trims    trims
+	outages  seldom
 	waiters  chan struct{} // who waits at Redis for records of a journal
 }
 
@@ -98,6 +99,7 @@ type launch struct {
 	widened  atomic.Int64 // when codes of new shapes became possible in it, as mono counts; 0: never
 	renewing atomic.Bool  // asking about the snapshot
 	guessers guessers
+	mark     mark
 
 	// flights are script calls whose answers the witness has not kept yet;
 	// an admission waits for them to land.
@@ -123,7 +125,7 @@ func New(o Options) *Store {
 	}
 	return &Store{
 		redis: o.Redis, keyring: o.Keyring, admitter: o.Admitter, persisted: o.Persisted, log: o.Logger,
-		metrics: newMetrics(o.Registry), options: o, began: time.Now(),
+		metrics: newMetrics(o.Registry, o.JournalBytes), options: o, began: time.Now(),
 		launches: make(map[string]*launch), unknown: make(map[string]time.Time), waiters: make(chan struct{}, waitersMost),
 	}
 }
@@ -215,7 +217,9 @@ func (s *Store) outage(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
-	s.log.Error("redis", "error", err)
+	if tell, left := s.outages.tell(time.Now()); tell {
+		s.log.Error("redis", "error", err, "more_since", left)
+	}
 	if redis.IsOOMError(err) {
 		return &gateway.Error{Reason: gateway.Overloaded, RetryAfter: time.Second}
 	}

@@ -19,6 +19,7 @@ func (s *Store) SweepEvery(ctx context.Context, pause time.Duration) {
 			s.log.Warn("expired holds and offers could not be ended", "error", err)
 		}
 		for _, name := range names {
+			_, _ = s.Launch(ctx, name) // looks how far Postgres is behind, on an idle launch too
 			for _, sweep := range []func(context.Context, string) (int, error){s.SweepHolds, s.SweepOffers} {
 				if _, err := sweep(ctx, name); err != nil && ctx.Err() == nil && !errors.Is(err, gateway.Refuse(gateway.LaunchUnknown)) {
 					s.log.Warn("expired holds and offers could not be ended", "launch", name, "error", err)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -58,6 +59,7 @@ type node struct {
 	countries *country.DB
 	challenge *challenge.Verifier
 	lastError chan error
+	draining  atomic.Bool // stopping: no more traffic
 }
 
 // start connects, heals what it must, and serves. When it returns nil, both
@@ -89,7 +91,10 @@ func (n *node) start(ctx context.Context) (err error) {
 		return err
 	}
 	n.unsafe = func(ctx context.Context) []string {
-		return slices.Concat(unsafeSettings(ctx, n.redis), n.unable(ctx), n.unsent(ctx))
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Second) // a probe does not wait for a Postgres that hangs
+		defer cancel()
+		closed, _, _ := n.closed(ctx) // a Redis that does not answer is said elsewhere
+		return slices.Concat(closed, unsafeSettings(ctx, n.redis), n.unable(ctx), n.unsent(ctx))
 	}
 	for _, w := range n.unsafe(ctx) {
 		n.log.Warn("Redis: " + w)
@@ -236,29 +241,49 @@ func (n *node) run(registry *prometheus.Registry, persisted *gateway.Persisted) 
 	return n.jobs.Start(work)
 }
 
-// notReady lists why this process should get no traffic.
+// notReady lists why this process should get no traffic. A launch that is not
+// admitted is no reason while others are: their users would pay for it.
 func (n *node) notReady(ctx context.Context) []string {
+	if n.draining.Load() {
+		return []string{"it is stopping"}
+	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	var reasons []string
 	if err := n.redis.Ping(ctx).Err(); err != nil {
-		return append(reasons, "Redis does not answer")
+		return []string{"Redis does not answer"}
 	}
+	closed, open, err := n.closed(ctx)
+	if err != nil {
+		return []string{"Redis does not answer"}
+	}
+	if open > 0 {
+		return nil
+	}
+	return closed
+}
+
+// closed says which launches are not admitted, and how many are.
+func (n *node) closed(ctx context.Context) (closed []string, open int, err error) {
 	names, err := n.store.Launches(ctx)
 	if err != nil {
-		return append(reasons, "Redis does not answer")
+		return nil, 0, err
 	}
 	for _, name := range names {
-		if _, err := n.store.Launch(ctx, name); err != nil && !errors.Is(err, gateway.Refuse(gateway.LaunchUnknown)) {
-			reasons = append(reasons, "the launch "+name+" is not admitted")
+		_, err := n.store.Launch(ctx, name)
+		switch {
+		case err == nil:
+			open++
+		case !errors.Is(err, gateway.Refuse(gateway.LaunchUnknown)):
+			closed = append(closed, "the launch "+name+" is not admitted")
 		}
 	}
-	return reasons
+	return closed, open, nil
 }
 
 // stop drains: no new connections, requests in hand are finished, then the
 // syncer copies what they decided, then everything closes.
 func (n *node) stop() {
+	n.draining.Store(true)
 	ctx, cancel := context.WithTimeout(context.Background(), n.drain)
 	defer cancel()
 	if n.edge != nil && n.public != nil {

@@ -73,6 +73,13 @@ func Open(ctx context.Context, url string, opener Opener) (*Ledger, error) {
 		// A process that hangs with rows locked must not hold up the others.
 		config.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "10000"
 	}
+	// A host that is gone without a word must not keep its locks for the hours
+	// that TCP takes to notice.
+	for name, seconds := range map[string]string{"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"} {
+		if config.ConnConfig.RuntimeParams[name] == "" {
+			config.ConnConfig.RuntimeParams[name] = seconds
+		}
+	}
 	config.ConnConfig.RuntimeParams["application_name"] = "admitone"
 	config.MaxConns = max(config.MaxConns, 8)
 	config.ConnConfig.ConnectTimeout = 5 * time.Second
