@@ -1,7 +1,7 @@
 -- +goose Up
 
 -- One index finds a redemption by its id and lists a launch's: each that is
--- kept besides costs the syncer a tenth of its speed.
+-- kept besides slows the syncer down.
 ALTER TABLE redemptions DROP CONSTRAINT redemptions_pkey, ADD PRIMARY KEY (launch, id);
 DROP INDEX redemptions_list;
 
