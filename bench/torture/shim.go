@@ -19,7 +19,7 @@ var shimSource []byte
 
 // shim is what is preloaded into redis-server: it writes down how long each
 // file was when it was last on the disk, and moves the clock.
-type shim struct{ library, synced, clock string }
+type shim struct{ object, synced, clock string }
 
 // buildShim compiles the shim. It returns a *rig.MissingError where there is no
 // C compiler.
@@ -33,14 +33,14 @@ func buildShim(ctx context.Context, dir string) (*shim, error) {
 	if err := os.WriteFile(source, shimSource, 0o600); err != nil {
 		return nil, err
 	}
-	if out, err := exec.CommandContext(ctx, cc, "-shared", "-fPIC", "-O2", "-o", s.library, source, "-ldl").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, cc, "-shared", "-fPIC", "-O2", "-o", s.object, source, "-ldl").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("cc: %w: %s", err, out)
 	}
 	return s, s.setAhead(0)
 }
 
 func (s *shim) env() []string {
-	return []string{"LD_PRELOAD=" + s.library, "ADMITONE_SHIM_SYNCED=" + s.synced, "ADMITONE_SHIM_CLOCK=" + s.clock}
+	return []string{"LD_PRELOAD=" + s.object, "ADMITONE_SHIM_SYNCED=" + s.synced, "ADMITONE_SHIM_CLOCK=" + s.clock}
 }
 
 // setAhead moves the server's clock ahead of the machine's, or behind it.

@@ -156,7 +156,7 @@ func TestShim(t *testing.T) {
 	if err != nil || len(kept) != 1 || kept[0] != "on the disk" {
 		t.Fatalf("kept %v, %v", kept, err)
 	}
-	if _, err := os.Stat(s.library); err != nil {
+	if _, err := os.Stat(s.object); err != nil {
 		t.Error(err)
 	}
 }
