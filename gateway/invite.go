@@ -31,6 +31,8 @@ type Invited struct {
 	Codes     []NewCode // with their Display
 	Allotment Rounds    // what may still be minted
 	Replayed  bool      // minted by an earlier request with the same proof
+	Epoch     uint64    // of the history that Position stands in
+	Position  uint64
 }
 
 // Inviter mints members' codes.

@@ -79,6 +79,7 @@ type Earning struct {
 	SubjectKey string       // "" while nobody is known to have paid
 	Status     RewardStatus // of the subject's reward
 	News       bool         // it was not known already
+	Epoch      uint64       // of the history that Position stands in
 	Position   uint64
 }
 

@@ -63,6 +63,7 @@ func (s *Store) MintInvites(ctx context.Context, name string, campaign uint32, c
 		keys = append(keys, l.code(c.Code))
 		args = append(args, string(c.Code)+"\t"+s.codeRecord(name, campaign, c, text))
 	}
+	epoch := l.epoch.Load()
 	r, err := s.call(ctx, l, memberMint, keys, args...)
 	if err != nil {
 		return gateway.Invited{}, err
@@ -70,8 +71,9 @@ func (s *Store) MintInvites(ctx context.Context, name string, campaign uint32, c
 	if r.word(0) == "exist" {
 		return gateway.Invited{}, &gateway.CodesExist{Indexes: r.indexes()}
 	}
-	s.note(l, r, 1)
-	return gateway.Invited{Allotment: readRounds(r.word(3)), Replayed: r.word(0) == "again"}, nil
+	return gateway.Invited{
+		Allotment: readRounds(r.word(3)), Replayed: r.word(0) == "again", Epoch: epoch, Position: s.note(l, r, 1),
+	}, nil
 }
 
 // prepare makes sure that all gateways will know codes of a campaign before

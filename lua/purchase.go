@@ -61,11 +61,12 @@ func (s *Store) settlePurchase(ctx context.Context, name string, args ...any) (g
 	if err != nil {
 		return gateway.Earning{}, err
 	}
+	epoch := l.epoch.Load()
 	r, err := s.call(ctx, l, purchase, []string{l.meta, l.journal, l.members, l.payments, l.earnings}, append([]any{s.options.JournalBytes}, args...)...)
 	if err != nil {
 		return gateway.Earning{}, err
 	}
-	return gateway.Earning{SubjectKey: r.word(3), Status: gateway.ReadRewardStatus(r.word(4)), News: r.word(5) == "1", Position: s.note(l, r, 1)}, nil
+	return gateway.Earning{SubjectKey: r.word(3), Status: gateway.ReadRewardStatus(r.word(4)), News: r.word(5) == "1", Epoch: epoch, Position: s.note(l, r, 1)}, nil
 }
 
 // rewardRules packs what the scripts need of a policy about rewards;

@@ -69,6 +69,11 @@ func (q *request) mintInvites() error {
 	for _, c := range made.Codes {
 		answer.Invites = append(answer.Invites, inviteView{c.Display, q.link(c.Code), ask.Recipient, c.ExpiresAt})
 	}
+	durability := gateway.DurabilityAccepted
+	if q.lasts(made.Epoch, made.Position) {
+		durability = gateway.DurabilityPersisted
+	}
+	q.ctx.Response.Header.Set("Admit-Durability", string(durability))
 	status := fasthttp.StatusCreated
 	if made.Replayed {
 		status, q.outcome = fasthttp.StatusOK, outcomeReplayed

@@ -21,6 +21,7 @@ type fakeMembers struct {
 	memberIs error
 	invited  []gateway.Invite
 	bought   []gateway.Payment
+	at       uint64 // position of what is decided
 }
 
 func (f *fakeMembers) Member(_ context.Context, _, subject string) (gateway.Member, error) {

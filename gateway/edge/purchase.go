@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -71,10 +72,22 @@ func (q *request) purchase(p gateway.Payment) error {
 	if err != nil {
 		return err
 	}
+	// Who told of it does not tell again once it was answered: it must last.
+	if !q.lasts(e.Epoch, e.Position) {
+		return &gateway.Error{Reason: gateway.Unavailable, RetryAfter: time.Second, Detail: "It is not stored durably yet. Send it again: it is never counted twice."}
+	}
 	if !e.News {
 		q.outcome = outcomeReplayed
 	}
 	return q.json(fasthttp.StatusOK, purchaseView{p.ID, e.Status, !e.News})
+}
+
+// lasts waits until Postgres holds what was decided, and reports whether it
+// does.
+func (q *request) lasts(epoch, position uint64) bool {
+	ctx, cancel := context.WithTimeout(q.server.running, q.server.config.PersistWait)
+	defer cancel()
+	return q.server.config.Persisted.Wait(ctx, q.launch.Name, epoch, position) == nil
 }
 
 // stripeTolerance is how old a signature may be.

@@ -16,7 +16,7 @@ func (f *fakeMembers) Purchase(_ context.Context, _ string, p gateway.Payment) (
 		return gateway.Earning{}, err
 	}
 	f.bought = append(f.bought, p)
-	return gateway.Earning{Status: gateway.RewardPaid, News: true}, f.memberIs
+	return gateway.Earning{Status: gateway.RewardPaid, News: true, Position: f.at}, f.memberIs
 }
 
 func (f *fakeMembers) Mint(_ context.Context, _ string, _ uint32, codes []gateway.NewCode, _ gateway.Actor) (uint64, error) {
@@ -150,6 +150,16 @@ func TestPurchases(t *testing.T) {
 			t.Errorf("%s: %v", c.body, a)
 		}
 	}
+	// What Postgres does not hold yet is not answered: it is told again.
+	w.store.at = 9
+	if a := w.ask("POST", path, `{"id":"p1","refunded":500}`, key); a.status != 503 || a.word("code") != "unavailable" || a.header.Get("Retry-After") == "" {
+		t.Error(a)
+	}
+	w.persisted.Advance("writer", 0, 9)
+	if a := w.ask("POST", path, `{"id":"p1","refunded":500}`, key); a.status != 200 {
+		t.Error(a)
+	}
+	w.store.bought = w.store.bought[:3]
 	if len(w.store.bought) != 3 || w.store.bought[2] != (gateway.Payment{ID: "p1", Dispute: "d1", State: gateway.DisputeWon}) {
 		t.Errorf("%+v", w.store.bought)
 	}
