@@ -1,6 +1,7 @@
 package lua
 
 import (
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,24 +12,19 @@ import (
 func TestGroupPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const took, most, flights = 200 * time.Millisecond, 10, 2
-		var answered []time.Duration
 		type item struct{ at time.Time }
-		landed := make(chan []time.Duration)
+		var (
+			mu       sync.Mutex
+			answered []time.Duration
+		)
 		g := &group[item]{most: most, flights: flights, bound: 1_000_000, run: func(list []*item) {
 			time.Sleep(took)
-			waits := make([]time.Duration, len(list))
-			for i, one := range list {
-				waits[i] = time.Since(one.at)
+			mu.Lock()
+			defer mu.Unlock()
+			for _, one := range list {
+				answered = append(answered, time.Since(one.at))
 			}
-			landed <- waits
 		}}
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			for waits := range landed {
-				answered = append(answered, waits...)
-			}
-		}()
 		refused := 0
 		for range 5000 { // 500 a second; 100 leave
 			if !g.add(&item{time.Now()}) {
@@ -37,8 +33,8 @@ func TestGroupPatience(t *testing.T) {
 			time.Sleep(2 * time.Millisecond)
 		}
 		time.Sleep(10 * time.Second)
-		close(landed)
-		<-done
+		mu.Lock()
+		defer mu.Unlock()
 		if len(answered)+refused != 5000 {
 			t.Fatalf("%d answered, %d refused", len(answered), refused)
 		}

@@ -145,10 +145,19 @@ var gatewayFaults = []fault{
 		do: func(ctx context.Context, s *scene) error {
 			first := s.rng.IntN(len(s.gateways))
 			for i := range s.gateways {
-				if err := s.replace(ctx, s.gateways[(first+i)%len(s.gateways)], true); err != nil {
+				next := s.gateways[(first+i)%len(s.gateways)]
+				if err := s.replace(ctx, next, true); err != nil {
 					return err
 				}
 				s.while(ctx, 500*time.Millisecond, 1500*time.Millisecond)
+				// The codes may be used up by now: a record of the next version.
+				err := eventually(ctx, "the next release mints a code", func() error {
+					_, _, err := next.api.Mint(ctx, s.launch, s.crowd.campaign, 1)
+					return err
+				})
+				if err != nil {
+					return err
+				}
 				if err := s.copied(ctx); err != nil {
 					return err
 				}

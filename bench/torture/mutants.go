@@ -113,7 +113,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "ledger-fence", without: "rows and position move together, from where the writer thinks they are",
-		edits: []edit{{"sync/ledger/apply.go", "AND epoch = $2 AND seq = $3 RETURNING launch`", "AND ($2::bigint, $3::bigint) IS NOT NULL RETURNING launch`"}},
+		edits: []edit{{"sync/ledger/apply.go", "AND epoch = $2 AND seq = $3\n		RETURNING launch", "AND ($2::bigint, $3::bigint) IS NOT NULL\n		RETURNING launch"}},
 		test:  [2]string{"./sync/ledger", "TestFence"},
 	},
 	{
@@ -130,7 +130,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "arbiter", without: "Postgres' constraints arbitrate",
-		edits: []edit{{"sync/ledger/redeem.go", "\n		  AND (d.used <= 0 OR c.used + d.used <= coalesce(c.max_uses, g.max_uses))`", "`"}},
+		edits: []edit{{"sync/ledger/redeem.go", "(d.used <= 0 OR c.used + d.used <=\n			coalesce(", "(d.used <= 1000000 OR c.used + d.used <=\n			coalesce("}},
 		test:  [2]string{"./sync/ledger", "TestConflicts"},
 	},
 	{
