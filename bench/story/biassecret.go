@@ -299,17 +299,18 @@ func (b *biasSecret) graph(t *tale, ctx context.Context) error {
 		return err
 	}
 	top, err := t.server.As("").Leaderboard(ctx, t.launch, 3)
-	if err := errors.Join(err, want("the first on the leaderboard", top[0].Name, "The ann")); err != nil {
-		return err
+	if err != nil || len(top) == 0 || top[0].Name != "The ann" {
+		return fmt.Errorf("the leaderboard: %v, %w", top, orNothing(err))
 	}
 	if _, err := t.server.ShowOnLeaderboard(ctx, t.launch, "ann", false); err != nil {
 		return err
 	}
-	if err := t.settled(ctx); err != nil {
+	err = t.until(ctx, "the leaderboard leaves out who does not want to be there", func() (bool, error) {
+		top, err := t.server.As("").Leaderboard(ctx, t.launch, 3)
+		return len(top) > 0 && top[0].Name != "The ann", err
+	})
+	if err != nil {
 		return err
-	}
-	if top, err = t.server.As("").Leaderboard(ctx, t.launch, 3); err != nil || top[0].Name == "The ann" {
-		return fmt.Errorf("who does not want to be there is on the leaderboard: %v, %w", top, orNothing(err))
 	}
 	shares := map[gateway.UnlockMethod]int{}
 	for _, method := range []gateway.UnlockMethod{gateway.UnlockInvite, gateway.UnlockLicense, gateway.UnlockTrial} {

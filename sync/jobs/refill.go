@@ -22,9 +22,9 @@ type Members interface {
 // RefillLedger is what refills ask of Postgres.
 type RefillLedger interface {
 	Launches(ctx context.Context) ([]string, error)
-	Refillable(ctx context.Context, launch string, to int, after string, most int) ([]string, error)
-	RefillSlot(ctx context.Context, launch string, now int64) (int64, error)
-	Refilled(ctx context.Context, launch string, slot int64) error
+	Refillable(ctx context.Context, launch string, to int, joined time.Time, after string, most int) ([]string, error)
+	LastRefill(ctx context.Context, launch string) (time.Time, error)
+	Refilled(ctx context.Context, launch string, slot time.Time) error
 }
 
 const (
@@ -44,8 +44,8 @@ func refillJob() *river.PeriodicJob {
 }
 
 // refiller tops up the members of every launch whose schedule has come to its
-// next slot. A slot is served when all of its members were: one that breaks off
-// is begun again, and tops nobody up twice.
+// next slot: those who had joined when it began. A slot is served when all of
+// its members were: one that breaks off is begun again, and tops nobody up twice.
 type refiller struct {
 	river.WorkerDefaults[refillArgs]
 	members Members
@@ -79,13 +79,14 @@ func (r *refiller) refill(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	slot := now.UnixMilli() / time.Duration(policy.Every).Milliseconds()
-	served, err := r.ledger.RefillSlot(ctx, name, slot)
-	if err != nil || served >= slot {
+	every := time.Duration(policy.Every).Milliseconds()
+	slot := time.UnixMilli(now.UnixMilli() / every * every)
+	served, err := r.ledger.LastRefill(ctx, name)
+	if err != nil || !served.Before(slot) {
 		return err
 	}
 	for after := ""; ; {
-		keys, err := r.ledger.Refillable(ctx, name, policy.To, after, refillChunk)
+		keys, err := r.ledger.Refillable(ctx, name, policy.To, slot, after, refillChunk)
 		if err != nil {
 			return err
 		}

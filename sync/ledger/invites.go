@@ -45,33 +45,39 @@ func (l *Ledger) Invites(ctx context.Context, launch, subject string, p gateway.
 	}, func(i row) string { return placeKey(i.position, i.code) }, func(i row) gateway.InviteRow { return i.InviteRow })
 }
 
-// Refillable lists the keys of members behind one who have fewer invites to
-// mint than the policy tops up to.
-func (l *Ledger) Refillable(ctx context.Context, launch string, to int, after string, most int) ([]string, error) {
+// Refillable lists the keys of members behind one who had joined before a time
+// and have fewer invites to mint than the policy tops up to.
+func (l *Ledger) Refillable(ctx context.Context, launch string, to int, joined time.Time, after string, most int) ([]string, error) {
 	id, err := l.launchID(ctx, launch)
 	if err != nil {
 		return nil, err
 	}
 	rows, err := l.pool.Query(ctx, `
 		SELECT subject_key FROM members WHERE launch = $1 AND subject_key > $2 AND allotment >= 0 AND allotment < $3
-			AND method IN ('invite_code', 'license_key') ORDER BY subject_key LIMIT $4`, id, after, to, most)
+			AND (joined_at IS NULL OR joined_at < $4) AND method IN ('invite_code', 'license_key')
+		ORDER BY subject_key LIMIT $5`, id, after, to, joined, most)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
-// RefillSlot is the slot that a launch's refill has served last; at first it is
-// the one given.
-func (l *Ledger) RefillSlot(ctx context.Context, launch string, now int64) (slot int64, err error) {
-	err = l.pool.QueryRow(ctx, `
-		INSERT INTO refills (launch, slot) SELECT id, $2 FROM launches WHERE name = $1
-		ON CONFLICT (launch) DO UPDATE SET slot = refills.slot RETURNING slot`, launch, now).Scan(&slot)
-	return slot, err
+// LastRefill is when the slot began that a launch's refill has served last; the
+// zero time if it has served none.
+func (l *Ledger) LastRefill(ctx context.Context, launch string) (time.Time, error) {
+	var slot int64
+	err := l.pool.QueryRow(ctx, `
+		SELECT coalesce((SELECT slot FROM refills WHERE launch = id), 0) FROM launches WHERE name = $1`, launch).Scan(&slot)
+	if err != nil || slot == 0 {
+		return time.Time{}, err
+	}
+	return time.UnixMilli(slot), nil
 }
 
-// Refilled notes that a slot has been served.
-func (l *Ledger) Refilled(ctx context.Context, launch string, slot int64) error {
-	_, err := l.pool.Exec(ctx, `UPDATE refills SET slot = greatest(slot, $2) WHERE launch = (SELECT id FROM launches WHERE name = $1)`, launch, slot)
+// Refilled notes that the slot that began then has been served.
+func (l *Ledger) Refilled(ctx context.Context, launch string, slot time.Time) error {
+	_, err := l.pool.Exec(ctx, `
+		INSERT INTO refills (launch, slot) SELECT id, $2 FROM launches WHERE name = $1
+		ON CONFLICT (launch) DO UPDATE SET slot = greatest(refills.slot, excluded.slot)`, launch, slot.UnixMilli())
 	return err
 }

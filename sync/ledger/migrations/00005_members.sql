@@ -67,7 +67,7 @@ CREATE TABLE activities (
 CREATE INDEX activities_at ON activities (launch, at);
 CREATE INDEX activities_subject ON activities (launch, subject_key, at);
 
--- Which slot of its schedule each launch's refill has served.
+-- When the slot began that each launch's refill has served last, in ms.
 CREATE TABLE refills (
     launch integer PRIMARY KEY REFERENCES launches (id),
     slot   bigint NOT NULL
