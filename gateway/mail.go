@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -129,8 +130,27 @@ func joinWords[T ~string](list []T) string {
 type EmailPolicy struct {
 	From           string        `json:"from"`
 	ReplyTo        string        `json:"reply_to"`
+	Send           Mailings      `json:"send"`
 	UnsubscribeURL string        `json:"unsubscribe_url"`
 	Templates      MailTemplates `json:"templates"`
+}
+
+// Mailings are kinds of e-mail that a launch chooses to send. Offers and
+// confirmations are sent in any case.
+type Mailings []MailKind
+
+// OptionalMails are the kinds to choose from.
+var OptionalMails = Mailings{MailInvitation, MailMilestone, MailReward}
+
+// MarshalJSON writes a list; a nil one is written as an empty one.
+func (m Mailings) MarshalJSON() ([]byte, error) { return json.Marshal(append([]MailKind{}, m...)) }
+
+func (*Mailings) example() (one, many string) { return "invitation", "kinds of e-mail" }
+
+// Sends reports whether e-mails of a kind are sent: one that is chosen, or that
+// the launch has written a text or a subject for.
+func (e *EmailPolicy) Sends(kind MailKind) bool {
+	return !slices.Contains(OptionalMails, kind) || slices.Contains(e.Send, kind) || e.Templates.For(kind) != MailTemplate{}
 }
 
 // MailTemplates are a launch's own texts.

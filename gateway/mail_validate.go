@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"fmt"
 	"net/mail"
+	"slices"
 	"strings"
 )
 
@@ -9,6 +11,9 @@ import (
 func (v *policyCheck) email(e *EmailPolicy) {
 	v.that(e.From == "" || ValidSender(e.From), "email.from", `use an address such as "Writer <hello@writer.example>", in ASCII behind the name, or "" for the gateway's own`)
 	v.that(e.ReplyTo == "" || ValidSender(e.ReplyTo), "email.reply_to", `use an address such as "help@writer.example" or "" for none`)
+	for i, kind := range e.Send {
+		v.that(slices.Contains(OptionalMails, kind), fmt.Sprintf("email.send[%d]", i), "use one of: %s; the others are sent in any case", joinWords(OptionalMails))
+	}
 	filled := e.UnsubscribeLink(ID{}, "ann@example.com")
 	v.that(e.UnsubscribeURL == "" || len(e.UnsubscribeURL) <= 500 && absoluteHTTP(filled) && !strings.ContainsAny(filled, "{}<>"), "email.unsubscribe_url",
 		`use an absolute URL such as "https://app.example/unsubscribe?mail={mail}", with {mail} or {recipient} in it, or "" for none`)

@@ -231,6 +231,7 @@ func DefaultPolicy(launch string) Policy {
 		Rewards:     RewardsPolicy{Qualifies: QualifiesPolicy{Minimum: MoneyPolicy{Currency: "usd"}}, Clawback: true},
 		Attribution: AttributionPolicy{Cookie: "invite_code", Window: 7 * day},
 		Browsers:    BrowsersPolicy{Origins: Origins{}},
+		Email:       EmailPolicy{Send: Mailings{}},
 		Anomalies:   AnomaliesPolicy{Spike: 8, Failures: 50, PerAddress: Rate{20, Duration(time.Hour)}, Shift: 50},
 		Retention:   RetentionPolicy{Attempts: 30 * day, Journal: 400 * day},
 	}

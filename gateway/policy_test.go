@@ -301,6 +301,7 @@ func TestPolicyRoundTrip(t *testing.T) {
 				Pays:      PaysPolicy{rapid.IntRange(0, MaxUses).Draw(t, "to_referrer"), rapid.IntRange(0, MaxUses).Draw(t, "to_referee"), duration(t, "after", 0, 365*day), rapid.Bool().Draw(t, "approval")},
 				Clawback:  rapid.Bool().Draw(t, "clawback"), PerMember: rapid.IntRange(0, MaxUses).Draw(t, "per_member"),
 			},
+			Email:       EmailPolicy{Send: rapid.SampledFrom([]Mailings{{}, {MailReward}, OptionalMails}).Draw(t, "send")},
 			Attribution: AttributionPolicy{rapid.StringMatching("[a-zA-Z0-9!#$%&'*+.^_`|~-]{1,64}").Draw(t, "cookie"), duration(t, "attribution", Duration(time.Minute), 365*day)},
 			Retention:   RetentionPolicy{duration(t, "attempts", day, 3650*day), duration(t, "journal", 31*day, 3650*day)},
 		}

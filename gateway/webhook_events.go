@@ -14,7 +14,7 @@ var WebhookTypes = []string{
 	"waitlist.declined", "waitlist.expired", "waitlist.left",
 	"release.made", "release.ended",
 	"member.joined", "member.left", "member.referred", "member.unreferred", "member.granted", "member.tier", "member.trial", "member.erased",
-	"referral.milestone",
+	"referral.milestone", "reward.paid", "reward.reversed",
 	AnomalyBegan, AnomalyEnded,
 }
 
@@ -65,12 +65,17 @@ func WebhookType(e Event) string {
 		return "release.ended"
 	case MilestoneCrossed:
 		return "referral.milestone"
+	case Credited:
+		if e.What == CreditClawback {
+			return "reward.reversed"
+		}
+		return "reward.paid"
 	case MemberChanged:
 		switch e.Cause {
-		case MemberCounted, MemberUsed, MemberPrivate: // every round and every code: too many to tell
-			return ""
+		case MemberJoined, MemberLeft, MemberReferred, MemberUnreferred, MemberGranted, MemberTier, MemberTrial, MemberErased:
+			return "member." + string(e.Cause)
 		}
-		return "member." + string(e.Cause)
+		return "" // every round and every code: too many to tell
 	}
 	return ""
 }
@@ -86,6 +91,8 @@ func WebhookSubject(e Event) string {
 	case MemberChanged:
 		return e.Subject
 	case MilestoneCrossed:
+		return e.Subject
+	case Credited:
 		return e.Subject
 	case EntryJoined:
 		return e.Key
@@ -107,6 +114,7 @@ type WebhookRefs struct {
 	Redemptions []ID
 	Entries     []string // keys
 	Members     []string // subjects' keys
+	Payments    []string // keys
 }
 
 // Add notes the rows of one more event.
@@ -120,6 +128,8 @@ func (r *WebhookRefs) Add(e Event) {
 		r.Members = append(r.Members, e.Subject)
 	case MilestoneCrossed:
 		r.Members = append(r.Members, e.Subject)
+	case Credited:
+		r.Members, r.Payments = append(r.Members, e.Subject), append(r.Payments, e.Payment)
 	default:
 		if key := WebhookSubject(e); key != "" {
 			r.Entries = append(r.Entries, key)
@@ -133,6 +143,7 @@ type WebhookLookup struct {
 	Campaigns   map[uint32]string // names
 	Entries     map[string]WebhookEntry
 	Members     map[string]string // subjects
+	Payments    map[string]string // ids
 	Reveal      bool              // codes are shown in full
 }
 
@@ -202,6 +213,14 @@ func WebhookData(e Event, l *WebhookLookup) map[string]any {
 		return map[string]any{"release": e.ID, "count": e.Done}
 	case MilestoneCrossed:
 		return map[string]any{"subject": l.Members[e.Subject], "milestone": e.Milestone, "referrals": e.Referrals, "invites": e.Invites}
+	case Credited:
+		// The friend is not named: the message is the member's, and goes with it
+		// when it is erased. The payment's id says whose purchase it was.
+		role := "referrer"
+		if e.Subject == e.Referee {
+			role = "referee"
+		}
+		return map[string]any{"subject": l.Members[e.Subject], "role": role, "payment": l.Payments[e.Payment], "amount": e.Amount, "currency": e.Currency}
 	case MemberChanged:
 		return l.member(&e)
 	}

@@ -39,6 +39,7 @@ type Ledger interface {
 	RefillLedger
 	ReleaseLedger
 	WaitlistMailLedger
+	MemberMailLedger
 	RewardLedger
 }
 
@@ -103,7 +104,7 @@ func New(ctx context.Context, o Options) (*Queue, error) {
 	if base == nil {
 		base = func() string { return "" }
 	}
-	q.followers = []ledger.Follower{hooks, &releases{q.insertTx}, &waitlistMails{o.Ledger, o.Keyring, base, q.MailTx}}
+	q.followers = []ledger.Follower{hooks, &releases{q.insertTx}, &waitlistMails{o.Ledger, o.Keyring, base, q.MailTx}, &memberMails{o.Ledger, base, q.MailTx}}
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &minter{store: o.Store, ledger: o.Ledger, keyring: o.Keyring})
 	river.AddWorker(workers, &releaser{store: o.Store, checker: o.Keyring})

@@ -29,7 +29,7 @@ type Ticketer interface {
 type waitlistMails struct {
 	ledger  WaitlistMailLedger
 	tickets Ticketer
-	base    func() string // URL at which people reach the public listener; "" if nobody said
+	links   links
 	mail    func(ctx context.Context, tx pgx.Tx, mails ...gateway.Mail) error
 }
 
@@ -64,7 +64,7 @@ func (w *waitlistMails) Follow(ctx context.Context, tx pgx.Tx, launch string, ev
 		case gateway.OfferMade:
 			m.Kind, m.Who = gateway.MailOffer, e.Key
 			m.Key = "offer/" + e.Release + "/" + e.Key + "/" + strconv.FormatUint(p.Position, 10)
-			m.Data = gateway.MailData{Code: e.Display, ExpiresAt: e.ExpiresAt, Link: w.link(landing, "i", launch, e.Display, "code")}
+			m.Data = gateway.MailData{Code: e.Display, ExpiresAt: e.ExpiresAt, Link: w.links.to(landing, "i", launch, e.Display, "code")}
 		case gateway.EntryJoined:
 			if !e.Unconfirmed {
 				continue
@@ -72,7 +72,7 @@ func (w *waitlistMails) Follow(ctx context.Context, tx pgx.Tx, launch string, ev
 			ticket := w.tickets.Ticket(keyring.TicketConfirm, launch, e.Key)
 			m.Kind, m.Who = gateway.MailConfirm, e.Key
 			m.Key = "confirm/" + e.Key + "/" + strconv.FormatUint(e.Arrival, 10)
-			if m.Data.Link = w.link(landing, "w", launch, ticket, "confirm"); m.Data.Link == "" {
+			if m.Data.Link = w.links.to(landing, "w", launch, ticket, "confirm"); m.Data.Link == "" {
 				continue // there is nowhere to go
 			}
 		default:
@@ -85,10 +85,14 @@ func (w *waitlistMails) Follow(ctx context.Context, tx pgx.Tx, launch string, ev
 	return w.mail(ctx, tx, mails...)
 }
 
-// link leads to the public listener where its address is known, and to the
+// links is the URL at which people reach the public listener; "" if nobody
+// said.
+type links func() string
+
+// to leads to the public listener where its address is known, and to the
 // landing page otherwise, with the word in its query.
-func (w *waitlistMails) link(landing, path, launch, word, query string) string {
-	if base := w.base(); base != "" {
+func (l links) to(landing, path, launch, word, query string) string {
+	if base := l(); base != "" {
 		return base + "/" + path + "/" + launch + "/" + url.PathEscape(word)
 	}
 	u, err := url.Parse(landing)

@@ -589,6 +589,8 @@ func TestWebhookTypes(t *testing.T) {
 		gateway.CodesChanged{Change: gateway.Renew},
 		gateway.CampaignPut{},
 		gateway.MilestoneCrossed{},
+		gateway.Credited{What: gateway.CreditReward},
+		gateway.Credited{What: gateway.CreditClawback},
 		gateway.MemberChanged{Cause: gateway.MemberJoined},
 		gateway.MemberChanged{Cause: gateway.MemberLeft},
 		gateway.MemberChanged{Cause: gateway.MemberReferred},
@@ -615,7 +617,16 @@ func TestWebhookTypes(t *testing.T) {
 			t.Errorf("%T is told as %q", e, kind)
 		}
 	}
-	if kind := gateway.WebhookType(gateway.Refused{}); kind != "" {
-		t.Errorf("a refusal is told as %q", kind)
+	for _, e := range []gateway.Event{
+		gateway.Refused{},
+		gateway.MemberChanged{Cause: gateway.MemberUsed},
+		gateway.MemberChanged{Cause: gateway.MemberMinted},
+		gateway.MemberChanged{Cause: gateway.MemberRevoked},
+		gateway.MemberChanged{Cause: gateway.MemberRefilled},
+		gateway.MemberChanged{Cause: gateway.MemberCode},
+	} {
+		if kind := gateway.WebhookType(e); kind != "" {
+			t.Errorf("%+v is told as %q", e, kind)
+		}
 	}
 }

@@ -29,6 +29,7 @@ func (a *applier) erase(ctx context.Context, s *set) error {
 		`UPDATE entries SET email = '', name = '' WHERE launch = $1 AND key = ANY ($2)`,
 		`UPDATE codes SET recipient = '' WHERE launch = $1 AND recipient_key = ANY ($2)`,
 		eraseMails,
+		eraseInviters,
 	} {
 		if _, err := a.tx.Exec(ctx, sql, a.launch, keys); err != nil {
 			return err

@@ -118,6 +118,12 @@ const eraseMails = `
 		status = CASE WHEN status = 'sent' THEN status ELSE 'suppressed' END, next_at = NULL
 	WHERE launch = (SELECT name FROM launches WHERE id = $1) AND who = ANY ($2)`
 
+// eraseInviters takes inviters' names out of invitations that are not sent yet.
+// Their keys begin invitation/inviter's key/.
+const eraseInviters = `
+	UPDATE mails SET data = data - 'inviter'
+	WHERE launch = (SELECT name FROM launches WHERE id = $1) AND kind = 'invitation' AND split_part(key, '/', 2) = ANY ($2)`
+
 // tidyMails forgets e-mails that are old and do not wait.
 func (l *Ledger) tidyMails(ctx context.Context, now time.Time) error {
 	_, err := l.pool.Exec(ctx, `DELETE FROM mails WHERE status <> 'queued' AND created_at < $1`, now.Add(-mailLog))

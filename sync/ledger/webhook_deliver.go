@@ -26,7 +26,7 @@ func (l *Ledger) WebhookListeners(ctx context.Context, tx pgx.Tx, launch string)
 // WebhookLookup reads the rows that events speak of, as the transaction sees
 // them.
 func (l *Ledger) WebhookLookup(ctx context.Context, tx pgx.Tx, launch string, refs gateway.WebhookRefs) (gateway.WebhookLookup, error) {
-	look := gateway.WebhookLookup{Redemptions: map[gateway.ID]gateway.RedemptionRow{}, Campaigns: map[uint32]string{}, Entries: map[string]gateway.WebhookEntry{}, Members: map[string]string{}}
+	look := gateway.WebhookLookup{Redemptions: map[gateway.ID]gateway.RedemptionRow{}, Campaigns: map[uint32]string{}, Entries: map[string]gateway.WebhookEntry{}, Members: map[string]string{}, Payments: map[string]string{}}
 	rows, err := tx.Query(ctx, `SELECT g.number, g.name FROM campaigns g JOIN launches l ON l.id = g.launch WHERE l.name = $1`, launch)
 	if err != nil {
 		return look, err
@@ -63,6 +63,18 @@ func (l *Ledger) WebhookLookup(ctx context.Context, tx pgx.Tx, launch string, re
 		}
 		if _, err := pgx.ForEachRow(rows, []any{&key, &name}, func() error {
 			look.Members[key] = name
+			return nil
+		}); err != nil {
+			return look, err
+		}
+	}
+	if len(refs.Payments) > 0 {
+		rows, err := tx.Query(ctx, `SELECT p.key, p.id FROM payments p JOIN launches l ON l.id = p.launch WHERE l.name = $1 AND p.key = ANY($2)`, launch, refs.Payments)
+		if err != nil {
+			return look, err
+		}
+		if _, err := pgx.ForEachRow(rows, []any{&key, &name}, func() error {
+			look.Payments[key] = name
 			return nil
 		}); err != nil {
 			return look, err
