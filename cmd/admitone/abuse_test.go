@@ -58,7 +58,7 @@ func TestAbuse(t *testing.T) {
 	if err != nil || len(ready.Warnings) != 1 || !strings.Contains(ready.Warnings[0], "ADMITONE_CHALLENGE_SECRET") {
 		t.Errorf("%+v, %v", ready, err)
 	}
-	var list client.List[gateway.Anomaly]
+	var list gateway.List[gateway.Anomaly]
 	output(t, up, &list, "anomalies", up.Launch, "--open")
 	if len(list.Data) != 0 {
 		t.Errorf("%+v", list)

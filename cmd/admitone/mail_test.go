@@ -11,7 +11,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"admitone/gateway"
-	"admitone/gateway/client"
 	"admitone/gateway/gatewaytest"
 	"admitone/gateway/keyring"
 	"admitone/sync/jobs"
@@ -62,7 +61,7 @@ func TestMailCommands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var list client.List[gateway.MailRow]
+	var list gateway.List[gateway.MailRow]
 	for deadline := time.Now().Add(time.Minute); len(list.Data) == 0 && time.Now().Before(deadline); {
 		output(t, up, &list, "mail", "list", up.Launch, "--status", "sent", "--to", "ann@people.example")
 	}

@@ -80,7 +80,7 @@ func TestWebhookCommands(t *testing.T) {
 	}
 	next(made.Secret)
 	id := made.ID.String()
-	var list client.List[gateway.WebhookDelivery]
+	var list gateway.List[gateway.WebhookDelivery]
 	for deadline := time.Now().Add(time.Minute); len(list.Data) == 0 && time.Now().Before(deadline); {
 		output(t, up, &list, "webhook", "deliveries", up.Launch, id, "--state", "delivered")
 	}

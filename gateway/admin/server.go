@@ -10,7 +10,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"admitone/gateway"
-	"admitone/sync/ledger"
 )
 
 // Store decides: what the admin API asks of Redis.
@@ -37,32 +36,32 @@ type Store interface {
 
 // Ledger remembers: what the admin API asks of Postgres.
 type Ledger interface {
-	Redemptions(ctx context.Context, launch string, f gateway.RedemptionFilter, p gateway.Page) (ledger.List[gateway.RedemptionRow], error)
-	Codes(ctx context.Context, launch string, campaign uint32, p gateway.Page) (ledger.List[gateway.CodeRow], error)
+	Redemptions(ctx context.Context, launch string, f gateway.RedemptionFilter, p gateway.Page) (gateway.List[gateway.RedemptionRow], error)
+	Codes(ctx context.Context, launch string, campaign uint32, p gateway.Page) (gateway.List[gateway.CodeRow], error)
 	ExportCodes(ctx context.Context, launch string, campaign uint32, to func(gateway.CodeRow) error) error
 	CountCodes(ctx context.Context, launch string, campaign uint32) (int, error)
-	CodeEvents(ctx context.Context, launch string, code gateway.Code, p gateway.Page) (ledger.List[gateway.AuditEvent], error)
-	Changes(ctx context.Context, launch string, p gateway.Page) (ledger.List[gateway.AuditEvent], error)
-	Conflicts(ctx context.Context, launch string, p gateway.Page) (ledger.List[gateway.ConflictRow], error)
-	Parked(ctx context.Context, launch string, p gateway.Page) (ledger.List[gateway.ParkedRow], error)
-	Rewards(ctx context.Context, launch string, f gateway.RewardFilter, p gateway.Page) (ledger.List[gateway.RewardRow], error)
-	Referrals(ctx context.Context, launch, subject string, depth int, p gateway.Page) (ledger.List[gateway.ReferralRow], error)
-	Members(ctx context.Context, launch string, f gateway.MemberFilter, p gateway.Page) (ledger.List[gateway.MemberRow], error)
+	CodeEvents(ctx context.Context, launch string, code gateway.Code, p gateway.Page) (gateway.List[gateway.AuditEvent], error)
+	Changes(ctx context.Context, launch string, p gateway.Page) (gateway.List[gateway.AuditEvent], error)
+	Conflicts(ctx context.Context, launch string, p gateway.Page) (gateway.List[gateway.ConflictRow], error)
+	Parked(ctx context.Context, launch string, p gateway.Page) (gateway.List[gateway.ParkedRow], error)
+	Rewards(ctx context.Context, launch string, f gateway.RewardFilter, p gateway.Page) (gateway.List[gateway.RewardRow], error)
+	Referrals(ctx context.Context, launch, subject string, depth int, p gateway.Page) (gateway.List[gateway.ReferralRow], error)
+	Members(ctx context.Context, launch string, f gateway.MemberFilter, p gateway.Page) (gateway.List[gateway.MemberRow], error)
 	Stats(ctx context.Context, launch string) (gateway.Stats, error)
 	Analytics(ctx context.Context, launch string, now time.Time) (gateway.Analytics, error)
 	CreateKey(ctx context.Context, k gateway.APIKey, hash [sha256.Size]byte) error
 	Keys(ctx context.Context) ([]*gateway.APIKey, error)
 	RevokeKey(ctx context.Context, id gateway.ID) error
 	Job(ctx context.Context, launch string, id gateway.ID) (gateway.MintJob, error)
-	Anomalies(ctx context.Context, launch string, open bool, p gateway.Page) (ledger.List[gateway.Anomaly], error)
+	Anomalies(ctx context.Context, launch string, open bool, p gateway.Page) (gateway.List[gateway.Anomaly], error)
 	Webhooks(ctx context.Context, launch string) ([]gateway.WebhookEndpoint, error)
 	Webhook(ctx context.Context, launch string, id gateway.ID) (gateway.WebhookEndpoint, error)
 	DeleteWebhook(ctx context.Context, launch string, id gateway.ID) error
-	Deliveries(ctx context.Context, launch string, endpoint gateway.ID, state string, p gateway.Page) (ledger.List[gateway.WebhookDelivery], error)
-	Mails(ctx context.Context, launch string, f gateway.MailFilter, p gateway.Page) (ledger.List[gateway.MailRow], error)
+	Deliveries(ctx context.Context, launch string, endpoint gateway.ID, state string, p gateway.Page) (gateway.List[gateway.WebhookDelivery], error)
+	Mails(ctx context.Context, launch string, f gateway.MailFilter, p gateway.Page) (gateway.List[gateway.MailRow], error)
 	Mail(ctx context.Context, launch string, id gateway.ID) (gateway.MailRow, error)
-	BeginOnce(ctx context.Context, scope, key string, request [sha256.Size]byte) (*ledger.Answered, error)
-	FinishOnce(ctx context.Context, scope, key string, a ledger.Answered) error
+	BeginOnce(ctx context.Context, scope, key string, request [sha256.Size]byte) (*gateway.Answered, error)
+	FinishOnce(ctx context.Context, scope, key string, a gateway.Answered) error
 	WaitlistLedger
 	CohortLedger
 }

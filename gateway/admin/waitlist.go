@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"admitone/gateway"
-	"admitone/sync/ledger"
 )
 
 // WaitlistStore is what the admin API asks of Redis about the waitlist.
@@ -27,7 +26,7 @@ type WaitlistStore interface {
 
 // WaitlistLedger is what it asks of Postgres.
 type WaitlistLedger interface {
-	Entries(ctx context.Context, launch string, f gateway.EntryFilter, p gateway.Page) (ledger.List[gateway.EntryRow], error)
+	Entries(ctx context.Context, launch string, f gateway.EntryFilter, p gateway.Page) (gateway.List[gateway.EntryRow], error)
 	FindEntry(ctx context.Context, launch, key string) (gateway.EntryRow, error)
 	ExportEntries(ctx context.Context, launch string, to func(gateway.EntryRow) error) error
 	WaitlistStats(ctx context.Context, launch string) (gateway.WaitlistStats, error)

@@ -50,7 +50,7 @@ func (r *request) once() {
 
 // Campaigns lists a launch's campaigns.
 func (c *Client) Campaigns(ctx context.Context, launch string) ([]gateway.Campaign, error) {
-	var list List[gateway.Campaign]
+	var list gateway.List[gateway.Campaign]
 	err := c.get(ctx, c.privatePath(launch, "campaigns"), nil, &list)
 	return list.Data, err
 }

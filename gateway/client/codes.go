@@ -142,8 +142,8 @@ func (c *Client) ExportCodes(ctx context.Context, launch, campaign string, to io
 }
 
 // Codes lists a campaign's codes.
-func (c *Client) Codes(ctx context.Context, launch, campaign string, p gateway.Page) (List[gateway.CodeRow], error) {
-	var list List[gateway.CodeRow]
+func (c *Client) Codes(ctx context.Context, launch, campaign string, p gateway.Page) (gateway.List[gateway.CodeRow], error) {
+	var list gateway.List[gateway.CodeRow]
 	err := c.get(ctx, c.codesPath(launch, campaign), pageQuery(p), &list)
 	return list, err
 }
@@ -168,14 +168,14 @@ func (c *Client) Code(ctx context.Context, launch, code string) (Code, error) {
 
 // CodeEvents is the life of a code, oldest first.
 func (c *Client) CodeEvents(ctx context.Context, launch, code string) ([]gateway.AuditEvent, error) {
-	return all(func(p gateway.Page) (list List[gateway.AuditEvent], err error) {
+	return all(func(p gateway.Page) (list gateway.List[gateway.AuditEvent], err error) {
 		err = c.get(ctx, c.privatePath(launch, "codes", code, "events"), pageQuery(p), &list)
 		return list, err
 	})
 }
 
 // all reads a list to its end.
-func all[T any](read func(gateway.Page) (List[T], error)) ([]T, error) {
+func all[T any](read func(gateway.Page) (gateway.List[T], error)) ([]T, error) {
 	var rows []T
 	for p := (gateway.Page{Limit: 100}); ; {
 		list, err := read(p)

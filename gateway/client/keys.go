@@ -34,7 +34,7 @@ func (c *Client) CreateKey(ctx context.Context, name string, scopes []gateway.Sc
 
 // Keys lists the API keys, without their secrets.
 func (c *Client) Keys(ctx context.Context) ([]gateway.APIKey, error) {
-	var list List[gateway.APIKey]
+	var list gateway.List[gateway.APIKey]
 	err := c.get(ctx, "/admin/v1/keys", nil, &list)
 	return list.Data, err
 }

@@ -27,14 +27,6 @@ type Launch struct {
 	Campaigns []*gateway.Campaign `json:"campaigns"`
 }
 
-// List is a page of rows. Next is the cursor of the page behind it, "" for the
-// last.
-type List[T any] struct {
-	Data    []T    `json:"data"`
-	HasMore bool   `json:"has_more"`
-	Next    string `json:"next"`
-}
-
 const launchesPath = "/admin/v1/launches"
 
 func (c *Client) privatePath(launch string, parts ...string) string {
@@ -74,7 +66,7 @@ func (c *Client) CreateLaunch(ctx context.Context, contentType string, document 
 
 // Launches lists the launches.
 func (c *Client) Launches(ctx context.Context) ([]Launch, error) {
-	var list List[Launch]
+	var list gateway.List[Launch]
 	err := c.get(ctx, launchesPath, nil, &list)
 	return list.Data, err
 }

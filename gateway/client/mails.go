@@ -10,14 +10,14 @@ import (
 
 // Mails lists a launch's e-mails, newest first. Recipients are told to keys
 // with the admin scope only.
-func (c *Client) Mails(ctx context.Context, launch string, f gateway.MailFilter, p gateway.Page) (List[gateway.MailRow], error) {
+func (c *Client) Mails(ctx context.Context, launch string, f gateway.MailFilter, p gateway.Page) (gateway.List[gateway.MailRow], error) {
 	q := pageQuery(p)
 	for name, value := range map[string]string{"status": string(f.Status), "kind": string(f.Kind), "recipient": f.Recipient} {
 		if value != "" {
 			q.Set(name, value)
 		}
 	}
-	var list List[gateway.MailRow]
+	var list gateway.List[gateway.MailRow]
 	err := c.get(ctx, c.privatePath(launch, "mails"), q, &list)
 	return list, err
 }

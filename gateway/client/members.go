@@ -104,14 +104,14 @@ func (c *Client) ShowOnLeaderboard(ctx context.Context, launch, subject string, 
 }
 
 // Members lists members as Postgres knows them.
-func (c *Client) Members(ctx context.Context, launch string, f gateway.MemberFilter, p gateway.Page) (List[gateway.MemberRow], error) {
+func (c *Client) Members(ctx context.Context, launch string, f gateway.MemberFilter, p gateway.Page) (gateway.List[gateway.MemberRow], error) {
 	q := pageQuery(p)
 	for name, value := range map[string]string{"email": f.Email, "tier": f.Tier, "method": string(f.Method)} {
 		if value != "" {
 			q.Set(name, value)
 		}
 	}
-	var list List[gateway.MemberRow]
+	var list gateway.List[gateway.MemberRow]
 	err := c.get(ctx, c.privatePath(launch, "members"), q, &list)
 	return list, err
 }
@@ -181,8 +181,8 @@ func (c *Client) Invite(ctx context.Context, launch, subject string, count int, 
 }
 
 // Invites lists the codes that a member gave away, newest first.
-func (c *Client) Invites(ctx context.Context, launch, subject string, p gateway.Page) (List[gateway.InviteRow], error) {
-	var list List[gateway.InviteRow]
+func (c *Client) Invites(ctx context.Context, launch, subject string, p gateway.Page) (gateway.List[gateway.InviteRow], error) {
+	var list gateway.List[gateway.InviteRow]
 	_, err := c.call(ctx, request{method: http.MethodGet, base: c.public, path: c.memberPath(launch, subject, "invites"), query: pageQuery(p), repeatable: true}, &list)
 	return list, err
 }
@@ -198,10 +198,10 @@ func (c *Client) RevokeInvite(ctx context.Context, launch, subject, code string)
 }
 
 // Referrals lists who came by a member's invites, and by theirs, so deep.
-func (c *Client) Referrals(ctx context.Context, launch, subject string, depth int, p gateway.Page) (List[gateway.ReferralRow], error) {
+func (c *Client) Referrals(ctx context.Context, launch, subject string, depth int, p gateway.Page) (gateway.List[gateway.ReferralRow], error) {
 	query := pageQuery(p)
 	query.Set("depth", strconv.Itoa(depth))
-	var list List[gateway.ReferralRow]
+	var list gateway.List[gateway.ReferralRow]
 	_, err := c.call(ctx, request{method: http.MethodGet, base: c.public, path: c.memberPath(launch, subject, "referrals"), query: query, repeatable: true}, &list)
 	return list, err
 }

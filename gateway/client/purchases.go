@@ -125,14 +125,14 @@ func (c *Client) ValidateReferral(ctx context.Context, launch, code string) (Ref
 }
 
 // Rewards lists friends' rewards; referrer "" is everybody's.
-func (c *Client) Rewards(ctx context.Context, launch string, status gateway.RewardStatus, referrer string, p gateway.Page) (List[gateway.RewardRow], error) {
+func (c *Client) Rewards(ctx context.Context, launch string, status gateway.RewardStatus, referrer string, p gateway.Page) (gateway.List[gateway.RewardRow], error) {
 	q := pageQuery(p)
 	for name, value := range map[string]string{"status": string(status), "referrer": referrer} {
 		if value != "" {
 			q.Set(name, value)
 		}
 	}
-	var list List[gateway.RewardRow]
+	var list gateway.List[gateway.RewardRow]
 	err := c.get(ctx, c.privatePath(launch, "rewards"), q, &list)
 	return list, err
 }

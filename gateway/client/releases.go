@@ -46,7 +46,7 @@ func (c *Client) waitlistPath(launch string, parts ...string) string {
 }
 
 // Entries lists a waitlist: those that wait first, in their order.
-func (c *Client) Entries(ctx context.Context, launch string, f gateway.EntryFilter, p gateway.Page) (List[gateway.EntryRow], error) {
+func (c *Client) Entries(ctx context.Context, launch string, f gateway.EntryFilter, p gateway.Page) (gateway.List[gateway.EntryRow], error) {
 	query := url.Values{}
 	for name, value := range map[string]string{"status": string(f.Status), "source": f.Source, "release": f.Release, "q": f.Search, "after": p.After} {
 		if value != "" {
@@ -56,7 +56,7 @@ func (c *Client) Entries(ctx context.Context, launch string, f gateway.EntryFilt
 	if p.Limit > 0 {
 		query.Set("limit", strconv.Itoa(p.Limit))
 	}
-	var list List[gateway.EntryRow]
+	var list gateway.List[gateway.EntryRow]
 	err := c.get(ctx, c.waitlistPath(launch), query, &list)
 	return list, err
 }
@@ -165,7 +165,7 @@ func (c *Client) WaitRelease(ctx context.Context, launch, id string, progress fu
 
 // Cohorts lists releases and what became of their offers, newest first.
 func (c *Client) Cohorts(ctx context.Context, launch string) ([]gateway.CohortRow, error) {
-	var list List[gateway.CohortRow]
+	var list gateway.List[gateway.CohortRow]
 	err := c.get(ctx, c.waitlistPath(launch, "releases"), nil, &list)
 	return list.Data, err
 }

@@ -24,14 +24,14 @@ type RedemptionNow struct {
 }
 
 // Redemptions lists redemptions, newest first, as Postgres knows them.
-func (c *Client) Redemptions(ctx context.Context, launch string, f gateway.RedemptionFilter, p gateway.Page) (List[gateway.RedemptionRow], error) {
+func (c *Client) Redemptions(ctx context.Context, launch string, f gateway.RedemptionFilter, p gateway.Page) (gateway.List[gateway.RedemptionRow], error) {
 	q := pageQuery(p)
 	for name, value := range map[string]string{"campaign": f.Campaign, "subject": f.Subject, "code": string(f.Code), "status": string(f.Status)} {
 		if value != "" {
 			q.Set(name, value)
 		}
 	}
-	var list List[gateway.RedemptionRow]
+	var list gateway.List[gateway.RedemptionRow]
 	err := c.get(ctx, c.privatePath(launch, "redemptions"), q, &list)
 	return list, err
 }
@@ -80,26 +80,26 @@ func (c *Client) AnalyticsCSV(ctx context.Context, launch string, to io.Writer) 
 }
 
 // Events lists what operators did to a launch, newest first.
-func (c *Client) Events(ctx context.Context, launch string, p gateway.Page) (List[gateway.AuditEvent], error) {
-	var list List[gateway.AuditEvent]
+func (c *Client) Events(ctx context.Context, launch string, p gateway.Page) (gateway.List[gateway.AuditEvent], error) {
+	var list gateway.List[gateway.AuditEvent]
 	err := c.get(ctx, c.privatePath(launch, "events"), pageQuery(p), &list)
 	return list, err
 }
 
 // Anomalies lists what was unusual, newest first; with open only what still is.
-func (c *Client) Anomalies(ctx context.Context, launch string, open bool, p gateway.Page) (List[gateway.Anomaly], error) {
+func (c *Client) Anomalies(ctx context.Context, launch string, open bool, p gateway.Page) (gateway.List[gateway.Anomaly], error) {
 	q := pageQuery(p)
 	if open {
 		q.Set("state", "open")
 	}
-	var list List[gateway.Anomaly]
+	var list gateway.List[gateway.Anomaly]
 	err := c.get(ctx, c.privatePath(launch, "anomalies"), q, &list)
 	return list, err
 }
 
 // Conflicts lists what Postgres' constraints refused.
 func (c *Client) Conflicts(ctx context.Context, launch string) ([]gateway.ConflictRow, error) {
-	return all(func(p gateway.Page) (list List[gateway.ConflictRow], err error) {
+	return all(func(p gateway.Page) (list gateway.List[gateway.ConflictRow], err error) {
 		err = c.get(ctx, c.privatePath(launch, "conflicts"), pageQuery(p), &list)
 		return list, err
 	})
@@ -107,7 +107,7 @@ func (c *Client) Conflicts(ctx context.Context, launch string) ([]gateway.Confli
 
 // Parked lists journal records that could not be applied.
 func (c *Client) Parked(ctx context.Context, launch string) ([]gateway.ParkedRow, error) {
-	return all(func(p gateway.Page) (list List[gateway.ParkedRow], err error) {
+	return all(func(p gateway.Page) (list gateway.List[gateway.ParkedRow], err error) {
 		err = c.get(ctx, c.privatePath(launch, "parked"), pageQuery(p), &list)
 		return list, err
 	})

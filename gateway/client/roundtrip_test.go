@@ -362,8 +362,8 @@ func TestMembers(t *testing.T) {
 	if left := must[gateway.Rounds](t)(member.RevokeInvite(ctx, "l", "ann@example.com", made.Invites[0].Code)); left != 1 {
 		t.Errorf("%v", left)
 	}
-	must[client.List[gateway.InviteRow]](t)(member.Invites(ctx, "l", "ann@example.com", gateway.Page{Limit: 3}))
-	must[client.List[gateway.ReferralRow]](t)(member.Referrals(ctx, "l", "ann@example.com", 3, gateway.Page{}))
+	must[gateway.List[gateway.InviteRow]](t)(member.Invites(ctx, "l", "ann@example.com", gateway.Page{Limit: 3}))
+	must[gateway.List[gateway.ReferralRow]](t)(member.Referrals(ctx, "l", "ann@example.com", 3, gateway.Page{}))
 	must[[]gateway.LeaderRow](t)(c.As("").Leaderboard(ctx, "l", 10))
 	if _, err := member.RevokeInvite(ctx, "l", "ann@example.com", made.Invites[1].Code); err != nil {
 		t.Error(err)
@@ -379,7 +379,7 @@ func TestMembers(t *testing.T) {
 	if m := must[client.MemberNow](t)(c.MemberNow(ctx, "l", "eve")); m.Member || m.Method != gateway.UnlockTrial || m.Remaining != 20 {
 		t.Errorf("%+v", m)
 	}
-	must[client.List[gateway.MemberRow]](t)(c.Members(ctx, "l", gateway.MemberFilter{Email: "ann@example.com", Tier: "vip", Method: gateway.UnlockInvite}, gateway.Page{}))
+	must[gateway.List[gateway.MemberRow]](t)(c.Members(ctx, "l", gateway.MemberFilter{Email: "ann@example.com", Tier: "vip", Method: gateway.UnlockInvite}, gateway.Page{}))
 	must[client.MemberNow](t)(c.EraseMember(ctx, "l", "ann@example.com", "asked to"))
 	_, err = c.MemberNow(ctx, "l", "nobody")
 	wantRefusal(t, err, gateway.MemberUnknown)
@@ -421,7 +421,7 @@ rewards: {qualifies: {minimum: {amount: 1000, currency: usd}}, pays: {referrer: 
 	}
 	must[gateway.RewardStatus](t)(c.DecideReward(ctx, "l", "bob", gateway.RejectReward, ""))
 	must[client.ReferralStats](t)(c.ReferralStats(ctx, "l", "ann"))
-	must[client.List[gateway.RewardRow]](t)(c.Rewards(ctx, "l", gateway.RewardPaid, "ann", gateway.Page{}))
+	must[gateway.List[gateway.RewardRow]](t)(c.Rewards(ctx, "l", gateway.RewardPaid, "ann", gateway.Page{}))
 	_, err := c.As("").Purchase(ctx, "l", client.Purchase{ID: "p", Refunded: 1})
 	wantRefusal(t, err, gateway.Unauthorized)
 	_, err = c.Stripe(ctx, "l", []byte("{}"), "t=1,v1=ab")

@@ -48,7 +48,7 @@ func (c *Client) webhookSecret(ctx context.Context, path string, in any) (w NewW
 
 // Webhooks lists a launch's endpoints.
 func (c *Client) Webhooks(ctx context.Context, launch string) ([]gateway.WebhookEndpoint, error) {
-	var list List[gateway.WebhookEndpoint]
+	var list gateway.List[gateway.WebhookEndpoint]
 	err := c.get(ctx, c.privatePath(launch, "webhooks"), nil, &list)
 	return list.Data, err
 }
@@ -76,12 +76,12 @@ func (c *Client) DeleteWebhook(ctx context.Context, launch string, id gateway.ID
 }
 
 // Deliveries lists an endpoint's deliveries, newest first; state "" is all.
-func (c *Client) Deliveries(ctx context.Context, launch string, id gateway.ID, state string, p gateway.Page) (List[gateway.WebhookDelivery], error) {
+func (c *Client) Deliveries(ctx context.Context, launch string, id gateway.ID, state string, p gateway.Page) (gateway.List[gateway.WebhookDelivery], error) {
 	q := pageQuery(p)
 	if state != "" {
 		q.Set("state", state)
 	}
-	var list List[gateway.WebhookDelivery]
+	var list gateway.List[gateway.WebhookDelivery]
 	err := c.get(ctx, c.privatePath(launch, "webhooks", id.String(), "deliveries"), q, &list)
 	return list, err
 }

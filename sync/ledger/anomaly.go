@@ -134,15 +134,15 @@ func (l *Ledger) KeepAnomalies(ctx context.Context, launch string, now time.Time
 }
 
 // Anomalies lists what was unusual, newest first; with open only what still is.
-func (l *Ledger) Anomalies(ctx context.Context, launch string, open bool, p gateway.Page) (List[gateway.Anomaly], error) {
+func (l *Ledger) Anomalies(ctx context.Context, launch string, open bool, p gateway.Page) (gateway.List[gateway.Anomaly], error) {
 	after, err := decodeCursor(p)
 	if err != nil {
-		return List[gateway.Anomaly]{}, err
+		return gateway.List[gateway.Anomaly]{}, err
 	}
 	before := any(nil)
 	if after != "" {
 		if _, err := gateway.ParseID(after); err != nil {
-			return List[gateway.Anomaly]{}, errCursor
+			return gateway.List[gateway.Anomaly]{}, errCursor
 		}
 		before = after
 	}
@@ -150,7 +150,7 @@ func (l *Ledger) Anomalies(ctx context.Context, launch string, open bool, p gate
 		SELECT `+anomalyColumns+` FROM anomalies WHERE launch = $1 AND ($2::uuid IS NULL OR id < $2) AND (NOT $3 OR ended_at IS NULL)
 		ORDER BY id DESC LIMIT $4`, launch, before, open, p.Limit+1)
 	if err != nil {
-		return List[gateway.Anomaly]{}, err
+		return gateway.List[gateway.Anomaly]{}, err
 	}
 	return page(rows, p.Limit, scanAnomaly, func(a gateway.Anomaly) string { return a.ID.String() })
 }

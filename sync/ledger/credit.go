@@ -188,14 +188,14 @@ func (l *Ledger) DueRewards(ctx context.Context, launch string, now time.Time, m
 }
 
 // Rewards lists friends' rewards, by the friends' keys.
-func (l *Ledger) Rewards(ctx context.Context, launch string, f gateway.RewardFilter, p gateway.Page) (List[gateway.RewardRow], error) {
+func (l *Ledger) Rewards(ctx context.Context, launch string, f gateway.RewardFilter, p gateway.Page) (gateway.List[gateway.RewardRow], error) {
 	after, err := decodeCursor(p)
 	if err != nil {
-		return List[gateway.RewardRow]{}, err
+		return gateway.List[gateway.RewardRow]{}, err
 	}
 	id, err := l.launchID(ctx, launch)
 	if err != nil {
-		return List[gateway.RewardRow]{}, err
+		return gateway.List[gateway.RewardRow]{}, err
 	}
 	rows, err := l.pool.Query(ctx, `
 		SELECT e.subject_key, coalesce(m.subject, ''), coalesce(i.subject, ''), coalesce(m.name, ''), e.status, e.to_referrer, e.to_referee, e.currency,
@@ -206,7 +206,7 @@ func (l *Ledger) Rewards(ctx context.Context, launch string, f gateway.RewardFil
 		WHERE e.launch = $1 AND e.subject_key > $2 AND ($3 = '' OR e.status = $3) AND ($4 = '' OR e.referrer_key = $4) AND e.referrer_key <> ''
 		ORDER BY e.subject_key LIMIT $5`, id, after, string(f.Status), f.Referrer, p.Limit+1)
 	if err != nil {
-		return List[gateway.RewardRow]{}, err
+		return gateway.List[gateway.RewardRow]{}, err
 	}
 	type row struct {
 		gateway.RewardRow

@@ -46,8 +46,8 @@ const codeEventsAfter = `
 	) e WHERE (at, rank, tie COLLATE "C") > ($3, $4, $5 COLLATE "C") ORDER BY at, rank, tie COLLATE "C" LIMIT $6`
 
 // CodeEvents is the life of one code, oldest first.
-func (l *Ledger) CodeEvents(ctx context.Context, launch string, code gateway.Code, p gateway.Page) (List[gateway.AuditEvent], error) {
-	var none List[gateway.AuditEvent]
+func (l *Ledger) CodeEvents(ctx context.Context, launch string, code gateway.Code, p gateway.Page) (gateway.List[gateway.AuditEvent], error) {
+	var none gateway.List[gateway.AuditEvent]
 	cursor, err := decodeCursor(p)
 	if err != nil {
 		return none, err
@@ -95,8 +95,8 @@ func scanEvent(row pgx.CollectableRow) (e gateway.AuditEvent, err error) {
 }
 
 // Changes lists what operators did to a launch, newest first.
-func (l *Ledger) Changes(ctx context.Context, launch string, p gateway.Page) (List[gateway.AuditEvent], error) {
-	var none List[gateway.AuditEvent]
+func (l *Ledger) Changes(ctx context.Context, launch string, p gateway.Page) (gateway.List[gateway.AuditEvent], error) {
+	var none gateway.List[gateway.AuditEvent]
 	after, err := decodeCursor(p)
 	if err != nil {
 		return none, err
@@ -129,16 +129,16 @@ type conflictRow struct {
 }
 
 // Conflicts lists what the constraints refused, newest first.
-func (l *Ledger) Conflicts(ctx context.Context, launch string, p gateway.Page) (List[gateway.ConflictRow], error) {
+func (l *Ledger) Conflicts(ctx context.Context, launch string, p gateway.Page) (gateway.List[gateway.ConflictRow], error) {
 	position, ordinal, err := placeCursor(p)
 	if err != nil {
-		return List[gateway.ConflictRow]{}, err
+		return gateway.List[gateway.ConflictRow]{}, err
 	}
 	rows, err := l.pool.Query(ctx, `
 		SELECT l.name, c.position, c.at, c.kind, c.detail, c.event, c.ordinal FROM conflicts c JOIN launches l ON l.id = c.launch
 		WHERE l.name = $1 AND (c.position, c.ordinal) < ($2, $3) ORDER BY c.position DESC, c.ordinal DESC LIMIT $4`, launch, position, ordinal, p.Limit+1)
 	if err != nil {
-		return List[gateway.ConflictRow]{}, err
+		return gateway.List[gateway.ConflictRow]{}, err
 	}
 	return pageOf(rows, p.Limit, func(row pgx.CollectableRow) (c conflictRow, err error) {
 		err = row.Scan(&c.Launch, &c.Position, &c.At, &c.Kind, &c.Detail, &c.Event, &c.ordinal)
@@ -150,16 +150,16 @@ func (l *Ledger) Conflicts(ctx context.Context, launch string, p gateway.Page) (
 }
 
 // Parked lists records that were put aside, newest first.
-func (l *Ledger) Parked(ctx context.Context, launch string, p gateway.Page) (List[gateway.ParkedRow], error) {
+func (l *Ledger) Parked(ctx context.Context, launch string, p gateway.Page) (gateway.List[gateway.ParkedRow], error) {
 	position, _, err := placeCursor(p)
 	if err != nil {
-		return List[gateway.ParkedRow]{}, err
+		return gateway.List[gateway.ParkedRow]{}, err
 	}
 	rows, err := l.pool.Query(ctx, `
 		SELECT l.name, p.position, p.at, p.error, p.record FROM parked p JOIN launches l ON l.id = p.launch
 		WHERE l.name = $1 AND p.position < $2 ORDER BY p.position DESC LIMIT $3`, launch, position, p.Limit+1)
 	if err != nil {
-		return List[gateway.ParkedRow]{}, err
+		return gateway.List[gateway.ParkedRow]{}, err
 	}
 	return page(rows, p.Limit, func(row pgx.CollectableRow) (r gateway.ParkedRow, err error) {
 		err = row.Scan(&r.Launch, &r.Position, &r.At, &r.Error, &r.Record)

@@ -45,8 +45,8 @@ func scanCodeRow(now time.Time) pgx.RowToFunc[codeRow] {
 }
 
 // Codes lists a campaign's codes, or all of the launch for campaign 0.
-func (l *Ledger) Codes(ctx context.Context, launch string, campaign uint32, p gateway.Page) (List[gateway.CodeRow], error) {
-	var none List[gateway.CodeRow]
+func (l *Ledger) Codes(ctx context.Context, launch string, campaign uint32, p gateway.Page) (gateway.List[gateway.CodeRow], error) {
+	var none gateway.List[gateway.CodeRow]
 	after, err := decodeCursor(p)
 	if err != nil {
 		return none, err

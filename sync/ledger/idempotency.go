@@ -10,18 +10,11 @@ import (
 	"admitone/gateway"
 )
 
-// Answered is an answer kept under an Idempotency-Key.
-type Answered struct {
-	Status      int
-	ContentType string
-	Body        []byte
-}
-
 // BeginOnce takes an Idempotency-Key for a request. It returns nil if the
 // caller is the first and must call FinishOnce, the answer if the same request
 // was answered before, idempotency_in_flight while another works on it,
 // idempotency_mismatch if the key was used for another request.
-func (l *Ledger) BeginOnce(ctx context.Context, scope, key string, request [sha256.Size]byte) (*Answered, error) {
+func (l *Ledger) BeginOnce(ctx context.Context, scope, key string, request [sha256.Size]byte) (*gateway.Answered, error) {
 	tag, err := l.pool.Exec(ctx, `
 		INSERT INTO idempotency AS i (scope, key, request) VALUES ($1, $2, $3)
 		ON CONFLICT (scope, key) DO UPDATE SET request = excluded.request, status = NULL, created_at = now()
@@ -31,7 +24,7 @@ func (l *Ledger) BeginOnce(ctx context.Context, scope, key string, request [sha2
 	}
 	var before []byte
 	var status *int
-	a := &Answered{}
+	a := &gateway.Answered{}
 	err = l.pool.QueryRow(ctx, `SELECT request, status, content_type, body FROM idempotency WHERE scope = $1 AND key = $2`, scope, key).
 		Scan(&before, &status, &a.ContentType, &a.Body)
 	switch {
@@ -50,7 +43,7 @@ func (l *Ledger) BeginOnce(ctx context.Context, scope, key string, request [sha2
 
 // FinishOnce keeps the answer, or gives the key up for answers that a repeated
 // request should not get again: 409, 429 and 5xx.
-func (l *Ledger) FinishOnce(ctx context.Context, scope, key string, a Answered) error {
+func (l *Ledger) FinishOnce(ctx context.Context, scope, key string, a gateway.Answered) error {
 	if a.Status == 409 || a.Status == 429 || a.Status >= 500 {
 		_, err := l.pool.Exec(ctx, `DELETE FROM idempotency WHERE scope = $1 AND key = $2 AND status IS NULL`, scope, key)
 		return err

@@ -10,14 +10,14 @@ import (
 )
 
 // Invites lists the codes that a member (by its key) gave away, newest first.
-func (l *Ledger) Invites(ctx context.Context, launch, subject string, p gateway.Page) (List[gateway.InviteRow], error) {
+func (l *Ledger) Invites(ctx context.Context, launch, subject string, p gateway.Page) (gateway.List[gateway.InviteRow], error) {
 	position, code, err := inviteCursor(p)
 	if err != nil {
-		return List[gateway.InviteRow]{}, err
+		return gateway.List[gateway.InviteRow]{}, err
 	}
 	id, err := l.launchID(ctx, launch)
 	if err != nil {
-		return List[gateway.InviteRow]{}, err
+		return gateway.List[gateway.InviteRow]{}, err
 	}
 	rows, err := l.pool.Query(ctx, `
 		SELECT c.display, c.recipient, c.used, coalesce(c.max_uses, g.max_uses), coalesce(v.opened, 0), c.expires_at, c.created_at,
@@ -30,7 +30,7 @@ func (l *Ledger) Invites(ctx context.Context, launch, subject string, p gateway.
 		WHERE c.launch = $1 AND c.issuer_key = $2 AND g.document ->> 'kind' = 'invite' AND (c.position, c.code) < ($3, $4)
 		ORDER BY c.position DESC, c.code DESC LIMIT $5`, id, subject, position, code, p.Limit+1)
 	if err != nil {
-		return List[gateway.InviteRow]{}, err
+		return gateway.List[gateway.InviteRow]{}, err
 	}
 	type row struct {
 		gateway.InviteRow

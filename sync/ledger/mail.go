@@ -28,8 +28,8 @@ func scanMail(row pgx.CollectableRow) (m gateway.MailRow, err error) {
 }
 
 // Mails lists a launch's e-mails, newest first.
-func (l *Ledger) Mails(ctx context.Context, launch string, f gateway.MailFilter, p gateway.Page) (List[gateway.MailRow], error) {
-	var none List[gateway.MailRow]
+func (l *Ledger) Mails(ctx context.Context, launch string, f gateway.MailFilter, p gateway.Page) (gateway.List[gateway.MailRow], error) {
+	var none gateway.List[gateway.MailRow]
 	after, err := decodeCursor(p)
 	if err != nil {
 		return none, err

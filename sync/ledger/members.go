@@ -42,14 +42,14 @@ func scanMember(row pgx.CollectableRow) (m memberRow, err error) {
 
 // Members lists members by their keys: in no order that says anything, but the
 // same at every reading.
-func (l *Ledger) Members(ctx context.Context, launch string, f gateway.MemberFilter, p gateway.Page) (List[gateway.MemberRow], error) {
+func (l *Ledger) Members(ctx context.Context, launch string, f gateway.MemberFilter, p gateway.Page) (gateway.List[gateway.MemberRow], error) {
 	after, err := decodeCursor(p)
 	if err != nil {
-		return List[gateway.MemberRow]{}, err
+		return gateway.List[gateway.MemberRow]{}, err
 	}
 	id, err := l.launchID(ctx, launch)
 	if err != nil {
-		return List[gateway.MemberRow]{}, err
+		return gateway.List[gateway.MemberRow]{}, err
 	}
 	rows, err := l.pool.Query(ctx, `SELECT `+memberColumns+`
 		FROM (`+everyMember+`) e JOIN launches l ON l.id = $1 LEFT JOIN campaigns g ON g.launch = $1 AND g.number = e.campaign
@@ -57,7 +57,7 @@ func (l *Ledger) Members(ctx context.Context, launch string, f gateway.MemberFil
 		  AND ($5 = '' OR coalesce(nullif(e.tier, ''), nullif(g.document ->> 'tier', ''), l.policy #>> '{unlock,tier}', '') = $5)
 		ORDER BY e.subject_key LIMIT $6`, id, after, f.Email, string(f.Method), f.Tier, p.Limit+1)
 	if err != nil {
-		return List[gateway.MemberRow]{}, err
+		return gateway.List[gateway.MemberRow]{}, err
 	}
 	return pageOf(rows, p.Limit, scanMember, func(m memberRow) string { return m.key }, func(m memberRow) gateway.MemberRow { return m.MemberRow })
 }

@@ -15,8 +15,8 @@ import (
 // Referrals lists who came by a member's invites (the member by its key), and
 // by theirs, down to a depth: the nearest first. Who comes by two ways, because
 // somebody was taken back and invited anew, is listed on the shortest.
-func (l *Ledger) Referrals(ctx context.Context, launch, subject string, depth int, p gateway.Page) (List[gateway.ReferralRow], error) {
-	var none List[gateway.ReferralRow]
+func (l *Ledger) Referrals(ctx context.Context, launch, subject string, depth int, p gateway.Page) (gateway.List[gateway.ReferralRow], error) {
+	var none gateway.List[gateway.ReferralRow]
 	cursor, err := decodeCursor(p)
 	if err != nil {
 		return none, err

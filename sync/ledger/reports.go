@@ -13,9 +13,6 @@ import (
 	"admitone/gateway"
 )
 
-// List is a page of rows.
-type List[T any] = gateway.List[T]
-
 // cursor turns the sort key of a page's last row into an opaque word and back.
 func encodeCursor(key string) string { return base64.RawURLEncoding.EncodeToString([]byte(key)) }
 
@@ -28,17 +25,17 @@ func decodeCursor(p gateway.Page) (string, error) {
 }
 
 // page collects limit rows of a query for one more than that.
-func page[T any](rows pgx.Rows, limit int, scan pgx.RowToFunc[T], key func(T) string) (List[T], error) {
+func page[T any](rows pgx.Rows, limit int, scan pgx.RowToFunc[T], key func(T) string) (gateway.List[T], error) {
 	return pageOf(rows, limit, scan, key, func(row T) T { return row })
 }
 
 // pageOf collects rows that carry more than is shown: what they are sorted by.
-func pageOf[R, T any](rows pgx.Rows, limit int, scan pgx.RowToFunc[R], key func(R) string, show func(R) T) (List[T], error) {
+func pageOf[R, T any](rows pgx.Rows, limit int, scan pgx.RowToFunc[R], key func(R) string, show func(R) T) (gateway.List[T], error) {
 	data, err := pgx.CollectRows(rows, scan)
 	if err != nil {
-		return List[T]{}, err
+		return gateway.List[T]{}, err
 	}
-	l := List[T]{Data: make([]T, 0, min(len(data), limit)), HasMore: len(data) > limit}
+	l := gateway.List[T]{Data: make([]T, 0, min(len(data), limit)), HasMore: len(data) > limit}
 	for _, row := range data[:min(len(data), limit)] {
 		l.Data = append(l.Data, show(row))
 	}
@@ -69,28 +66,28 @@ func scanRedemptionRow(row pgx.CollectableRow) (r gateway.RedemptionRow, err err
 }
 
 // Redemptions lists redemptions, newest first.
-func (l *Ledger) Redemptions(ctx context.Context, launch string, f gateway.RedemptionFilter, p gateway.Page) (List[gateway.RedemptionRow], error) {
+func (l *Ledger) Redemptions(ctx context.Context, launch string, f gateway.RedemptionFilter, p gateway.Page) (gateway.List[gateway.RedemptionRow], error) {
 	after, err := decodeCursor(p)
 	if err != nil {
-		return List[gateway.RedemptionRow]{}, err
+		return gateway.List[gateway.RedemptionRow]{}, err
 	}
 	before := any(nil)
 	if after != "" {
 		if _, err := gateway.ParseID(after); err != nil {
-			return List[gateway.RedemptionRow]{}, errCursor
+			return gateway.List[gateway.RedemptionRow]{}, errCursor
 		}
 		before = after
 	}
 	id, err := l.launchID(ctx, launch)
 	if err != nil {
-		return List[gateway.RedemptionRow]{}, err
+		return gateway.List[gateway.RedemptionRow]{}, err
 	}
 	rows, err := l.pool.Query(ctx, `SELECT `+redemptionColumns+`
 		WHERE r.launch = $1 AND ($2::uuid IS NULL OR r.id < $2) AND ($3 = '' OR g.name = $3) AND ($4 = '' OR r.subject = $4)
 		  AND ($5 = '' OR r.code = $5) AND ($6 = '' OR r.status = $6) ORDER BY r.id DESC LIMIT $7`,
 		id, before, f.Campaign, f.Subject, string(f.Code), string(f.Status), p.Limit+1)
 	if err != nil {
-		return List[gateway.RedemptionRow]{}, err
+		return gateway.List[gateway.RedemptionRow]{}, err
 	}
 	return page(rows, p.Limit, scanRedemptionRow, func(r gateway.RedemptionRow) string { return r.ID.String() })
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // readAll reads a list page by page and checks that the pages hang together.
-func readAll[T any](t *testing.T, limit int, read func(gateway.Page) (List[T], error)) []T {
+func readAll[T any](t *testing.T, limit int, read func(gateway.Page) (gateway.List[T], error)) []T {
 	t.Helper()
 	var rows []T
 	for p := (gateway.Page{Limit: limit}); ; {
@@ -48,7 +48,7 @@ func TestRedemptions(t *testing.T) {
 	}
 	slices.Reverse(want)
 	list := func(f gateway.RedemptionFilter) []gateway.RedemptionRow {
-		return readAll(t, 10, func(p gateway.Page) (List[gateway.RedemptionRow], error) {
+		return readAll(t, 10, func(p gateway.Page) (gateway.List[gateway.RedemptionRow], error) {
 			return h.Redemptions(context.Background(), "l", f, p)
 		})
 	}
@@ -109,7 +109,9 @@ func TestCodesAndExport(t *testing.T) {
 		gateway.CodesChanged{Change: gateway.Revoke, Codes: []gateway.Code{"B"}},
 		gateway.CodesChanged{Change: gateway.Renew, Codes: []gateway.Code{"M000000"}, ExpiresAt: time.Unix(1_000_000_000, 0)}))
 
-	list := readAll(t, 100, func(p gateway.Page) (List[gateway.CodeRow], error) { return h.Codes(context.Background(), "l", 1, p) })
+	list := readAll(t, 100, func(p gateway.Page) (gateway.List[gateway.CodeRow], error) {
+		return h.Codes(context.Background(), "l", 1, p)
+	})
 	var exported []gateway.CodeRow
 	if err := h.ExportCodes(context.Background(), "l", 1, func(r gateway.CodeRow) error { exported = append(exported, r); return nil }); err != nil {
 		t.Fatal(err)
@@ -151,7 +153,7 @@ func TestCodeEvents(t *testing.T) {
 		h.record(refused, refused, gateway.CodesChanged{Change: gateway.Revoke, Codes: []gateway.Code{"A"}, By: gateway.Actor{Name: "ops", Note: "leaked"}}))
 	want := "issued redeemed held held confirmed released revoked refused refused"
 	for _, limit := range []int{1, 2, 100} {
-		events := readAll(t, limit, func(p gateway.Page) (List[gateway.AuditEvent], error) {
+		events := readAll(t, limit, func(p gateway.Page) (gateway.List[gateway.AuditEvent], error) {
 			return h.CodeEvents(context.Background(), "l", "A", p)
 		})
 		var kinds []string
@@ -171,7 +173,9 @@ func TestCodeEvents(t *testing.T) {
 func TestChanges(t *testing.T) {
 	h := begin(t, 5, 0, "A", "B")
 	h.apply(h.record(gateway.CodesChanged{Change: gateway.Revoke, Codes: []gateway.Code{"A", "B"}, By: gateway.Actor{Name: "ops"}}))
-	events := readAll(t, 2, func(p gateway.Page) (List[gateway.AuditEvent], error) { return h.Changes(context.Background(), "l", p) })
+	events := readAll(t, 2, func(p gateway.Page) (gateway.List[gateway.AuditEvent], error) {
+		return h.Changes(context.Background(), "l", p)
+	})
 	var kinds []string
 	for _, e := range events {
 		kinds = append(kinds, e.Kind)
@@ -186,7 +190,7 @@ func TestConflictsAndParked(t *testing.T) {
 	for i := range 3 {
 		h.apply(h.record(redeemed("NONE", fmt.Sprint(i), gateway.Committed), redeemed("NONE", fmt.Sprint(i, "b"), gateway.Committed)))
 	}
-	conflicts := readAll(t, 2, func(p gateway.Page) (List[gateway.ConflictRow], error) {
+	conflicts := readAll(t, 2, func(p gateway.Page) (gateway.List[gateway.ConflictRow], error) {
 		return h.Conflicts(context.Background(), "l", p)
 	})
 	if len(conflicts) != 6 || conflicts[0].Position != h.seq || conflicts[0].Kind == "" || conflicts[5].Position != h.seq-2 {
@@ -198,7 +202,9 @@ func TestConflictsAndParked(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	parked := readAll(t, 2, func(p gateway.Page) (List[gateway.ParkedRow], error) { return h.Parked(context.Background(), "l", p) })
+	parked := readAll(t, 2, func(p gateway.Page) (gateway.List[gateway.ParkedRow], error) {
+		return h.Parked(context.Background(), "l", p)
+	})
 	if len(parked) != 3 || parked[0].Position != h.seq || parked[0].Error != "unreadable" {
 		t.Errorf("%+v", parked)
 	}
@@ -262,7 +268,9 @@ func TestAPIKeys(t *testing.T) {
 func TestOnce(t *testing.T) {
 	l, ctx := openTest(t), context.Background()
 	one, two := sha256.Sum256([]byte("1")), sha256.Sum256([]byte("2"))
-	begin := func(key string, request [32]byte) (*Answered, error) { return l.BeginOnce(ctx, "s", key, request) }
+	begin := func(key string, request [32]byte) (*gateway.Answered, error) {
+		return l.BeginOnce(ctx, "s", key, request)
+	}
 	first := func(key string, request [32]byte) {
 		t.Helper()
 		if a, err := begin(key, request); a != nil || err != nil {
@@ -276,7 +284,7 @@ func TestOnce(t *testing.T) {
 	if _, err := begin("k", two); !errors.Is(err, gateway.Refuse(gateway.IdempotencyMismatch)) {
 		t.Errorf("another request: %v", err)
 	}
-	if err := l.FinishOnce(ctx, "s", "k", Answered{201, "text/plain", []byte("body")}); err != nil {
+	if err := l.FinishOnce(ctx, "s", "k", gateway.Answered{Status: 201, ContentType: "text/plain", Body: []byte("body")}); err != nil {
 		t.Fatal(err)
 	}
 	if a, err := begin("k", one); err != nil || a.Status != 201 || a.ContentType != "text/plain" || string(a.Body) != "body" {
@@ -284,7 +292,7 @@ func TestOnce(t *testing.T) {
 	}
 	for _, status := range []int{409, 429, 500, 503} {
 		first("again", one)
-		if err := l.FinishOnce(ctx, "s", "again", Answered{Status: status}); err != nil {
+		if err := l.FinishOnce(ctx, "s", "again", gateway.Answered{Status: status}); err != nil {
 			t.Fatal(err)
 		}
 	}

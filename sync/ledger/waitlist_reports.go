@@ -27,8 +27,8 @@ func scanEntryRow(row pgx.CollectableRow) (e gateway.EntryRow, err error) {
 
 // Entries lists a waitlist's entries: those that wait first, in the line's
 // order, then the others by arrival.
-func (l *Ledger) Entries(ctx context.Context, launch string, f gateway.EntryFilter, p gateway.Page) (List[gateway.EntryRow], error) {
-	var none List[gateway.EntryRow]
+func (l *Ledger) Entries(ctx context.Context, launch string, f gateway.EntryFilter, p gateway.Page) (gateway.List[gateway.EntryRow], error) {
+	var none gateway.List[gateway.EntryRow]
 	after, err := decodeCursor(p)
 	if err != nil {
 		return none, err

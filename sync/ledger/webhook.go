@@ -106,8 +106,8 @@ func (l *Ledger) webhookRow(ctx context.Context, sql string, args ...any) error 
 
 // Deliveries lists an endpoint's deliveries, newest first; of one state, or of
 // all with "".
-func (l *Ledger) Deliveries(ctx context.Context, launch string, endpoint gateway.ID, state string, p gateway.Page) (List[gateway.WebhookDelivery], error) {
-	var none List[gateway.WebhookDelivery]
+func (l *Ledger) Deliveries(ctx context.Context, launch string, endpoint gateway.ID, state string, p gateway.Page) (gateway.List[gateway.WebhookDelivery], error) {
+	var none gateway.List[gateway.WebhookDelivery]
 	if _, err := l.Webhook(ctx, launch, endpoint); err != nil {
 		return none, err
 	}

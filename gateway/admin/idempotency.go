@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"admitone/gateway"
-	"admitone/sync/ledger"
 )
 
 // once answers a request that carries an Idempotency-Key a second time with
@@ -42,7 +41,7 @@ func (s *server) once(route string, handle func(*call) error) func(*call) error 
 		finished := false
 		defer func() {
 			if !finished { // a panic: the key is free for another try
-				_ = s.Ledger.FinishOnce(context.WithoutCancel(c.r.Context()), scope, key, ledger.Answered{Status: http.StatusInternalServerError})
+				_ = s.Ledger.FinishOnce(context.WithoutCancel(c.r.Context()), scope, key, gateway.Answered{Status: http.StatusInternalServerError})
 			}
 		}()
 		record := &recorder{ResponseWriter: c.w}
@@ -51,7 +50,7 @@ func (s *server) once(route string, handle func(*call) error) func(*call) error 
 			s.refuse(c, err)
 		}
 		finished = true
-		return s.Ledger.FinishOnce(c.r.Context(), scope, key, ledger.Answered{
+		return s.Ledger.FinishOnce(c.r.Context(), scope, key, gateway.Answered{
 			Status: c.code, ContentType: record.Header().Get("Content-Type"), Body: record.body.Bytes(),
 		})
 	}
