@@ -188,10 +188,6 @@ func (t Template) String() string {
 	return t.before + "{random:" + strconv.Itoa(t.random) + "}" + t.after
 }
 
-// Random is how many of a code's characters are random, check characters
-// included.
-func (t Template) Random() int { return t.random }
-
 // Display writes a code as the template does; a code that is not of the
 // template as its canonical text.
 func (t Template) Display(c Code) string {

@@ -15,9 +15,6 @@ import (
 //go:embed decide.lua
 var decideSource string
 
-// Script is what direct, autopipeline and nginx run for each request.
-func Script() string { return decideSource }
-
 // The keys of the peers on Redis, in one slot as they would be on a Cluster.
 const (
 	codeKey     = "p:{bench}:c:"
