@@ -48,7 +48,7 @@ type Redeem struct {
 	Proof   string       // the caller's Idempotency-Key; "" if there was none
 	Country string       // where the address is, ISO 3166-1; "" if that is not known
 	Solved  bool         // the caller has solved the policy's challenge
-	Vouched bool         // a back end says who redeems: Email is the subject's own
+	Vouched bool         // a back end says who redeems: Email is the subject's own, and guesses count against the subject
 }
 
 // Waits is the address whose place on the waitlist the redemption takes up: the

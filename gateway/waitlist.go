@@ -87,6 +87,7 @@ type Join struct {
 	Referrer string       // key of the entry whose link was followed; "" if none
 	Address  netip.Prefix // whom joins are counted against; the zero Prefix counts nobody
 	Proof    string       // the caller's Idempotency-Key; "" if there was none
+	Vouched  bool         // a back end asks: it may know who is on the list
 }
 
 // Joined is the answer to Join.

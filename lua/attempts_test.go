@@ -76,6 +76,7 @@ func TestGuessesAsDecided(t *testing.T) {
 	real := map[string]gateway.Code{"decided": guessing(t, s, "decided", true), "guessed": guessing(t, s, "guessed", false)}
 	random := rand.New(rand.NewPCG(1, 2))
 	for i := range 600 {
+		vouches := random.IntN(3) > 0
 		verb, who, where := random.IntN(3), fmt.Sprint("subject-", random.IntN(12)), random.IntN(5)
 		junk, genuine := gateway.Code(fmt.Sprintf("JUNK%06d", i)), random.IntN(6) == 0
 		var answers []string
@@ -93,12 +94,12 @@ func TestGuessesAsDecided(t *testing.T) {
 				_, err := s.Validate(t.Context(), name, gateway.Validate{Code: code, Address: address})
 				answers = append(answers, reason(err))
 			} else {
-				r, err := s.Redeem(t.Context(), name, &gateway.Redeem{Code: code, Subject: who, Address: address})
+				r, err := s.Redeem(t.Context(), name, &gateway.Redeem{Code: code, Subject: who, Address: address, Vouched: vouches})
 				answers = append(answers, fmt.Sprint(reason(err), r.Replayed))
 			}
 		}
 		if answers[0] != answers[1] {
-			t.Fatalf("attempt %d: decided %q, guessed %q (verb %d, %s, address %d, genuine %v)", i, answers[0], answers[1], verb, who, where, genuine)
+			t.Fatalf("attempt %d: decided %q, guessed %q (verb %d, %s, vouched %v, address %d, genuine %v)", i, answers[0], answers[1], verb, who, vouches, where, genuine)
 		}
 	}
 }
@@ -191,7 +192,7 @@ func TestGuessesOfAll(t *testing.T) {
 		t.Fatalf("one address: %v", got)
 	}
 	got = count(func(s *Store, i int) error {
-		_, err := s.Redeem(context.Background(), "l", &gateway.Redeem{Code: gateway.Code(fmt.Sprintf("JUNK%d", i)), Subject: "one"})
+		_, err := s.Redeem(context.Background(), "l", &gateway.Redeem{Code: gateway.Code(fmt.Sprintf("JUNK%d", i)), Subject: "one", Vouched: true})
 		return err
 	})
 	// One guess of each gateway may be answered before it is counted.
@@ -199,7 +200,7 @@ func TestGuessesOfAll(t *testing.T) {
 		t.Fatalf("one subject: %v", got)
 	}
 	for _, s := range stores {
-		if _, err := s.Redeem(t.Context(), "l", &gateway.Redeem{Code: real, Subject: "one"}); reason(err) != "attempts_exceeded" {
+		if _, err := s.Redeem(t.Context(), "l", &gateway.Redeem{Code: real, Subject: "one", Vouched: true}); reason(err) != "attempts_exceeded" {
 			t.Fatalf("a real code after the limit: %v", err)
 		}
 	}
@@ -277,10 +278,10 @@ func TestCountedBefore(t *testing.T) {
 	for i := range 200 {
 		who := fmt.Sprint("subject-", i)
 		vouched(t, s, "l")
-		if _, err := s.Redeem(t.Context(), "l", &gateway.Redeem{Code: "JUNK", Subject: who}); reason(err) != "code_unknown" {
+		if _, err := s.Redeem(t.Context(), "l", &gateway.Redeem{Code: "JUNK", Subject: who, Vouched: true}); reason(err) != "code_unknown" {
 			t.Fatal(err)
 		}
-		if _, err := s.Redeem(t.Context(), "l", &gateway.Redeem{Code: real, Subject: who}); reason(err) != "attempts_exceeded" {
+		if _, err := s.Redeem(t.Context(), "l", &gateway.Redeem{Code: real, Subject: who, Vouched: true}); reason(err) != "attempts_exceeded" {
 			t.Fatalf("subject %d: a real code after a guess too many: %v", i, err)
 		}
 	}

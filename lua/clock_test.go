@@ -35,7 +35,7 @@ func TestClockDecides(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				_, err := s.Redeem(t.Context(), "l", &gateway.Redeem{Code: "GUESS", Subject: "eve"})
+				_, err := s.Redeem(t.Context(), "l", &gateway.Redeem{Code: "GUESS", Subject: "eve", Vouched: true})
 				if !errors.Is(err, gateway.Refuse(want)) {
 					t.Fatalf("%v ahead: %v, want %s", ahead, err, want)
 				}

@@ -60,7 +60,7 @@ func (m *machine) begin(t *rapid.T) {
 	p := gateway.DefaultPolicy(m.launch)
 	p.Subjects.OncePerLaunch = rapid.Bool().Draw(t, "once")
 	p.Limits.FailedAttempts.PerAddress = gateway.Rate{Count: rapid.IntRange(1, 4).Draw(t, "attempts"), Window: gateway.Duration(time.Hour)}
-	p.Limits.FailedAttempts.PerSubject = gateway.Rate{}
+	p.Limits.FailedAttempts.PerSubject = gateway.Rate{Count: rapid.IntRange(2, 6).Draw(t, "subject attempts"), Window: gateway.Duration(time.Hour)}
 	if rapid.Bool().Draw(t, "dedup") {
 		p.Limits.AddressDedup.Action = gateway.DedupRefuse
 	}
@@ -134,6 +134,7 @@ func (m *machine) redeem(t *rapid.T) {
 		Subject: rapid.SampledFrom(propertySubjects).Draw(t, "subject"),
 		Proof:   rapid.SampledFrom([]string{"", "k1", "k2"}).Draw(t, "proof"),
 		Mode:    rapid.SampledFrom([]gateway.Mode{gateway.Commit, gateway.Hold}).Draw(t, "mode"),
+		Vouched: rapid.Bool().Draw(t, "vouched"),
 	}
 	if n := rapid.IntRange(0, 2).Draw(t, "address"); n > 0 {
 		r.Address = netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(n)}), 32)

@@ -21,7 +21,7 @@ var redeemScript = declare("redeem", contract{
 		"decided seq version persisted now each",
 		"breach what",
 		"each admitted status campaign expires founding allotment referred display",
-		"each again id status campaign expires proven founding allotment referred display",
+		"each again id status campaign expires proof founding allotment referred display",
 		"each refused reason retry_ms",
 		"each failed why",
 	},
@@ -55,7 +55,11 @@ func (s *Store) Redeem(ctx context.Context, name string, r *gateway.Redeem) (gat
 		return gateway.Redemption{}, err
 	}
 	if s.suspect(l, r.Code) {
-		if err := s.guessed(l, guess{verb: "redeem", code: r.Code, subject: s.keyring.Subject(name, r.Subject), address: r.Address}); err != nil {
+		g := guess{verb: "redeem", code: r.Code, address: r.Address}
+		if r.Vouched {
+			g.subject = s.keyring.Subject(name, r.Subject)
+		}
+		if err := s.guessed(l, g); err != nil {
 			return gateway.Redemption{}, err
 		}
 	}
@@ -89,6 +93,9 @@ func (s *Store) pack(c *redeemCall, l *launch, r *gateway.Redeem) {
 	}
 	if r.Solved {
 		b = append(b, '+')
+	}
+	if r.Vouched {
+		b = append(b, '!')
 	}
 	b = append(append(append(b, '\t'), r.Code...), '\t')
 	c.subjectAt = len(b)
@@ -170,10 +177,19 @@ func (s *Store) runRedeem(l *launch, batch []*redeemCall) {
 			c.answer, c.err = gateway.Redemption{}, err
 			continue
 		}
-		c.answer, c.err = s.readRedemption(l, c.id, answers[i])
+		var owner string
+		c.answer, owner, c.err = s.readRedemption(l, c.id, answers[i])
 		c.answer.Epoch, c.answer.Position = epoch, position
-		if c.err == nil && (c.answer.Status == gateway.Held || c.answer.Status == gateway.Committed) {
-			made = append(made, c.testimony())
+		switch {
+		case c.err != nil:
+			continue
+		case !c.answer.Replayed:
+			c.answer.Proven = true
+		default:
+			c.answer.Proven = owner != "" && owner == c.proof()
+		}
+		if c.answer.Status == gateway.Held || c.answer.Status == gateway.Committed {
+			made = append(made, c.testimony(owner))
 		}
 	}
 	l.witness.keep(s.persistedIn(l), made...) // before anybody is answered
@@ -182,15 +198,30 @@ func (s *Store) runRedeem(l *launch, batch []*redeemCall) {
 	}
 }
 
+// The words of a redemption's item that are looked at again.
+const (
+	itemID    = 0
+	itemMode  = 1
+	itemProof = 7
+	itemWords = 9
+)
+
+// proof is the key of the request's Idempotency-Key; "" if it had none.
+func (c *redeemCall) proof() string {
+	return strings.SplitN(c.item, "\t", itemWords)[itemProof]
+}
+
 // testimony is what the witness keeps of an answer. One that was made by an
-// earlier request is kept too: whoever made it may never have known.
-func (c *redeemCall) testimony() testimony {
+// earlier request is kept too: whoever made it may never have known. It is kept
+// as its owner's, under the proof that the owner gave: whoever names a subject
+// and a code must not become the owner by a loss.
+func (c *redeemCall) testimony(owner string) testimony {
 	t := testimony{position: c.answer.Position, id: c.answer.ID, item: c.item, codeKey: c.codeKey, subjectKey: c.subjectKey, entryKey: c.entryKey}
 	if c.answer.Replayed {
-		_, rest, _ := strings.Cut(c.item, "\t")
-		_, rest, _ = strings.Cut(rest, "\t")
-		mode := map[gateway.Status]string{gateway.Held: "hold", gateway.Committed: "commit"}[c.answer.Status]
-		t.item = c.answer.ID.Short() + "\t" + mode + "\t" + rest
+		w := strings.SplitN(c.item, "\t", itemWords)
+		w[itemID], w[itemProof] = c.answer.ID.Short(), owner
+		w[itemMode] = map[gateway.Status]string{gateway.Held: "hold", gateway.Committed: "commit"}[c.answer.Status]
+		t.item = strings.Join(w, "\t")
 	}
 	return t
 }
@@ -234,8 +265,9 @@ func (s *Store) sendBatch(l *launch, sc *script, epoch uint64, keys []string, ar
 	return answers, position, nil
 }
 
-// readRedemption reads one item's answer.
-func (s *Store) readRedemption(l *launch, made gateway.ID, answer string) (gateway.Redemption, error) {
+// readRedemption reads one item's answer: whether it was proven is for the
+// caller to say. owner is the proof under which an earlier request made it.
+func (s *Store) readRedemption(l *launch, made gateway.ID, answer string) (r gateway.Redemption, owner string, err error) {
 	word, rest, _ := strings.Cut(answer, "\t")
 	var w [9]string
 	for i := range w {
@@ -245,22 +277,22 @@ func (s *Store) readRedemption(l *launch, made gateway.ID, answer string) (gatew
 	case "admitted":
 		return gateway.Redemption{
 			ID: made, At: made.Time(), Status: gateway.Status(w[0]), Campaign: campaignNumber(w[1]),
-			ExpiresAt: millis(w[2]), Founding: w[3] == "1", Allotment: readRounds(w[4]), Referred: w[5] == "1", Display: w[6], Proven: true,
-		}, nil
+			ExpiresAt: millis(w[2]), Founding: w[3] == "1", Allotment: readRounds(w[4]), Referred: w[5] == "1", Display: w[6],
+		}, "", nil
 	case "again":
 		id, err := gateway.ParseShort(w[0])
 		if err != nil {
-			return gateway.Redemption{}, s.malformed(l, answer)
+			return r, "", s.malformed(l, answer)
 		}
 		return gateway.Redemption{
 			ID: id, At: id.Time(), Status: gateway.Status(w[1]), Campaign: campaignNumber(w[2]),
-			ExpiresAt: millis(w[3]), Proven: w[4] == "1" || id == made, Founding: w[5] == "1",
+			ExpiresAt: millis(w[3]), Founding: w[5] == "1",
 			Allotment: readRounds(w[6]), Referred: w[7] == "1", Display: w[8], Replayed: id != made,
-		}, nil
+		}, w[4], nil
 	case "refused":
-		return gateway.Redemption{}, refusal(w[0], retry(w[1]))
+		return r, "", refusal(w[0], retry(w[1]))
 	}
-	return gateway.Redemption{}, s.malformed(l, answer)
+	return r, "", s.malformed(l, answer)
 }
 
 // malformed logs an answer that should not exist, without the words in it that

@@ -9,7 +9,7 @@
 -- REPLY decided seq version persisted now each
 -- REPLY breach what
 -- REPLY each admitted status campaign expires founding allotment referred display
--- REPLY each again id status campaign expires proven founding allotment referred display
+-- REPLY each again id status campaign expires proof founding allotment referred display
 -- REPLY each refused reason retry_ms
 -- REPLY each failed why
 local meta, journal, campaigns, holds, members = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -36,19 +36,21 @@ local function meet(list, who)
 end
 for i = 5, #ARGV do
   local at = 9 + 3 * (i - 4)
-  local id, mode, solved, code, subject, address, email, entry, proof, rest =
-    string.match(ARGV[i], '^([^\t]*)\t(%l+)(%+?)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t()')
+  local id, mode, solved, vouched, code, subject, address, email, entry, proof, rest =
+    string.match(ARGV[i], '^([^\t]*)\t(%l+)(%+?)(!?)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t()')
   local sealed = string.sub(ARGV[i], rest) -- most of the item: not to be matched character by character
   -- One constructor: a table that grows field by field is hashed anew each time.
+  -- Anybody may name anybody: guesses count against a subject only where a back
+  -- end says who it is, or a stranger could lock others out.
   local item = {
-    id = id, mode = mode, solved = solved == '+', code = code, subject = subject, address = address, email = email, entry = entry, proof = proof, sealed = sealed,
+    id = id, mode = mode, solved = solved == '+', guesser = vouched == '!' and subject or '', code = code, subject = subject, address = address, email = email, entry = entry, proof = proof, sealed = sealed,
     code_bucket = KEYS[at], subject_bucket = KEYS[at + 1], entry_bucket = KEYS[at + 2],
   }
   items[i - 4] = item
-  if not met['s' .. item.subject] then
-    who[#who + 1] = item.subject
+  meet(who, item.subject)
+  if item.guesser ~= '' then
+    meet(people, 's' .. item.guesser)
   end
-  meet(people, 's' .. item.subject)
   if item.address ~= '' then
     meet(people, 'a' .. item.address)
     meet(addresses, item.address)
@@ -214,9 +216,9 @@ local function standing(item, s, r)
   return founds(m, s.list, r) and '1' or '0', m and m.allotment or '', m and m.inviter ~= '' and '1' or '0'
 end
 
-local function again(item, s, r, c, proven)
+local function again(item, s, r, c)
   local founding, allotment, referred = standing(item, s, r)
-  return line('again', r.id, status_words[r.status], r.campaign, none_if_zero(r.expires), proven, founding, allotment, referred, c and c.display or '')
+  return line('again', r.id, status_words[r.status], r.campaign, none_if_zero(r.expires), r.proof, founding, allotment, referred, c and c.display or '')
 end
 
 -- earlier finds what the subject's requests for this code have led to: the
@@ -234,7 +236,7 @@ local function earlier(item, s, c)
       end
       local same = item.proof ~= '' and item.proof == r.proof
       if r.status ~= 'r' or same then
-        return r, i, same and '1' or '0'
+        return r, i
       end
       return nil, i
     end
@@ -285,7 +287,7 @@ local function refusal(item, s, c)
   if overloaded then
     return 'overloaded', 1000
   end
-  local wait = attempts_blocked(attempts, rules, item.address, item.subject)
+  local wait = attempts_blocked(attempts, rules, item.address, item.guesser)
   if wait > 0 then
     return 'attempts_exceeded', wait
   end
@@ -353,15 +355,15 @@ local hidden = {
 
 local function decide(item)
   local s, c = subject_of(item), code_of(item)
-  local r, place, proven = earlier(item, s, c)
+  local r, place = earlier(item, s, c)
   if r then
-    return again(item, s, r, c, proven)
+    return again(item, s, r, c)
   end
   local why, wait = refusal(item, s, c)
   if why then
-    local counted = not asserts and guesses[why] and attempts_failed(attempts, rules, item.address, item.subject)
+    local counted = not asserts and guesses[why] and attempts_failed(attempts, rules, item.address, item.guesser)
     if counted or (rules.opaque and hidden[why]) then
-      events[#events + 1] = table.concat({'refused', why, counted and '1' or '0', 'redeem', item.code, item.subject, item.address}, '\t')
+      events[#events + 1] = table.concat({'refused', why, counted and '1' or '0', 'redeem', item.code, counted and item.guesser or item.subject, item.address}, '\t')
     end
     return line('refused', why, int(wait or 0))
   end

@@ -1,15 +1,17 @@
 -- waitlist_join decides a batch of joins, each in turn, and journals them in
--- one record. Who is on the list already is told so.
+-- one record. Who is on the list already is told so; asking that of an address
+-- without its proof counts like a join. That count alone is not journalled: a
+-- record for each question would be what the limit is there to prevent.
 --
 -- uses history records attempts waitlist
 -- KEYS meta journal queue joins0 joins1
 -- KEYS each entry_bucket referrer_bucket
 -- ARGV epoch seen bound purpose
--- ARGV each key address proof referrer source points sealed
+-- ARGV each key address proof vouched referrer source points sealed
 -- REPLY decided seq version persisted now each
 -- REPLY breach what
 -- REPLY each joined priority referred position total
--- REPLY each known status priority proven position total
+-- REPLY each known status priority proof position total
 -- REPLY each refused reason retry_ms
 -- REPLY each failed why
 local meta, journal, queue, joins0, joins1 = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -27,8 +29,8 @@ local asserts = purpose == 'assert'
 local items, entries, addresses, met = {}, {}, {}, {}
 for i = 5, #ARGV do
   local item, at = {}, 4 + 2 * (i - 4)
-  item.key, item.address, item.proof, item.referrer, item.source, item.points, item.sealed =
-    string.match(ARGV[i], '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$')
+  item.key, item.address, item.proof, item.vouched, item.referrer, item.source, item.points, item.sealed =
+    string.match(ARGV[i], '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$')
   item.points = tonumber(item.points)
   item.entry_bucket, item.referrer_bucket = KEYS[at], KEYS[at + 1]
   items[i - 4] = item
@@ -64,6 +66,10 @@ end
 
 local events, arrivals, count = {}, history.arrivals, 0
 
+local function too_many(item)
+  return joins and blocked_for(joins, item.address, waitlist.address) or 0
+end
+
 local function refusal(item)
   if asserts then
     return nil
@@ -77,7 +83,7 @@ local function refusal(item)
   if overloaded then
     return 'overloaded', 1000
   end
-  local wait = joins and blocked_for(joins, item.address, waitlist.address) or 0
+  local wait = too_many(item)
   if wait > 0 then
     return 'joins_exceeded', wait
   end
@@ -89,8 +95,15 @@ end
 local function decide(item)
   local e = entry_of(item.key, item.entry_bucket)
   if e.arrival and (e.status == '' or e.status == 'i' or e.status == 'g') then
-    local same = item.proof ~= '' and item.proof == e.proof
-    return {'known', entry_words[e.status], int(e.priority), same and '1' or '0'}, item.key
+    local proven = item.vouched == '1' or (item.proof ~= '' and item.proof == e.proof)
+    if joins and not proven and not asserts then
+      local wait = too_many(item)
+      if wait > 0 then
+        return {'refused', 'joins_exceeded', int(wait)}
+      end
+      count_failure(joins, item.address, waitlist.address)
+    end
+    return {'known', entry_words[e.status], int(e.priority), e.proof}, item.key
   end
   local why, wait = refusal(item)
   if why then
@@ -165,9 +178,9 @@ if #events > 0 then
   if per_launch.n > 0 then
     redis.call('HSET', meta, 'joins', int(window) .. ';' .. int(joined_in_window + count))
   end
-  if joins then
-    save_turns(joins)
-  end
+end
+if joins then
+  save_turns(joins)
 end
 
 local total = int(redis.call('ZCARD', queue))

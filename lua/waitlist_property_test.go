@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -64,6 +65,7 @@ func (m *waitlistMachine) begin(t *rapid.T) {
 	p.Waitlist.Boosts = gateway.BoostsPolicy{Referred: rapid.IntRange(-2, 10).Draw(t, "referred"), Referrer: rapid.IntRange(0, 5).Draw(t, "referrer")}
 	p.Waitlist.ConfirmEmail = rapid.Bool().Draw(t, "confirm")
 	p.Waitlist.Release.NextGets = rapid.Bool().Draw(t, "next")
+	p.Waitlist.Limits.PerAddress = gateway.Rate{Count: rapid.IntRange(1, 6).Draw(t, "joins"), Window: gateway.Duration(time.Hour)}
 	p.Limits.FailedAttempts = gateway.AttemptsPolicy{}
 	m.both(t, "begin", func(i int, s gatewaytest.Store) error {
 		if _, err := s.CreateLaunch(m.ctx, p, gateway.Actor{}); err != nil {
@@ -81,7 +83,10 @@ func person(t *rapid.T, what string) string {
 }
 
 func (m *waitlistMachine) join(t *rapid.T) {
-	j := gateway.Join{Email: person(t, "email"), Points: rapid.SampledFrom([]int{0, 0, 5, -3}).Draw(t, "points"), Source: "web", Proof: rapid.SampledFrom([]string{"", "k1"}).Draw(t, "proof")}
+	j := gateway.Join{Email: person(t, "email"), Points: rapid.SampledFrom([]int{0, 0, 5, -3}).Draw(t, "points"), Source: "web", Proof: rapid.SampledFrom([]string{"", "k1"}).Draw(t, "proof"), Vouched: rapid.Bool().Draw(t, "vouched")}
+	if n := rapid.IntRange(0, 2).Draw(t, "address"); n > 0 {
+		j.Address = netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(n)}), 32)
+	}
 	if len(m.keys) > 0 && rapid.Bool().Draw(t, "refers") {
 		j.Referrer = rapid.SampledFrom(m.keys).Draw(t, "referrer")
 	}

@@ -146,7 +146,7 @@ func (s *Store) reredeem(ctx context.Context, l *launch, epoch uint64, list []te
 	}
 	position := r.number(1)
 	for i, t := range list {
-		if _, err := s.readRedemption(l, t.id, answers[i]); err != nil {
+		if _, _, err := s.readRedemption(l, t.id, answers[i]); err != nil {
 			s.metrics.unkept.Inc()
 			s.log.Error("an answered redemption could not be kept", "launch", l.name, "redemption", t.id, "error", err)
 			continue

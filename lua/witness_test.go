@@ -1,6 +1,7 @@
 package lua
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"testing"
@@ -62,7 +63,59 @@ func TestWitness(t *testing.T) {
 	}
 }
 
-// snapshotRedis keeps everything that a server holds.
+// TestWitnessOwner: what Redis lost comes back as its owner's, also where only a
+// stranger's repetition of it is left, who named the same subject and code or
+// the same address.
+func TestWitnessOwner(t *testing.T) {
+	server := rig.TestRedis(t)
+	s := openStore(t, server.Addr())
+	launchForTest(t, s, "l", 50)
+	before := snapshotRedis(t, s.redis)
+	redeem := func(proof string) gateway.Redemption {
+		t.Helper()
+		r, err := s.Redeem(t.Context(), "l", &gateway.Redeem{Code: "H0T", Subject: "ann", Proof: proof})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	join := func(j gateway.Join) gateway.Joined {
+		t.Helper()
+		a, err := s.Join(t.Context(), "l", &j)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	join(gateway.Join{Email: "eve@x.example"})
+	first := redeem("mine")
+	joined := join(gateway.Join{Email: "ann@x.example", Proof: "mine"})
+	s.launches["l"].witness.behind(0) // another gateway answered all this, and died
+	if r := redeem("theirs"); !r.Replayed || r.Proven {
+		t.Fatalf("a stranger: %+v", r)
+	}
+	stranger := join(gateway.Join{Email: "eve@x.example"})
+	if a := join(gateway.Join{Email: "ann@x.example", Proof: "theirs", Referrer: stranger.Key, Source: "nowhere", Points: 7}); !a.Known || a.Proven {
+		t.Fatalf("a stranger: %+v", a)
+	}
+
+	restoreRedis(t, s.redis, before)
+	if _, err := s.Redeem(t.Context(), "l", &gateway.Redeem{Code: "H0T", Subject: "late"}); !errors.Is(err, gateway.Refuse(gateway.NotAdmitted)) {
+		t.Fatalf("a Redis that lost its tail was served: %v", err)
+	}
+	for proof, mine := range map[string]bool{"mine": true, "theirs": false, "": false} {
+		if r := redeem(proof); r.ID != first.ID || !r.Replayed || r.Proven != mine {
+			t.Errorf("%q: %+v", proof, r)
+		}
+		if a := join(gateway.Join{Email: "ann@x.example", Proof: proof}); a.Key != joined.Key || !a.Known || a.Proven != mine || a.Priority != 0 {
+			t.Errorf("%q: %+v", proof, a)
+		}
+	}
+	if e, err := s.Entry(t.Context(), "l", joined.Key); err != nil || e.Referrer != "" || len(e.Boosts) > 0 {
+		t.Errorf("a stranger's word of where somebody came from was kept: %+v, %v", e, err)
+	}
+}
+
 // TestAdmissionWaits: an answer that is on its way while the launch is admitted
 // anew is told Redis again too.
 func TestAdmissionWaits(t *testing.T) {
@@ -100,6 +153,7 @@ func TestAdmissionWaits(t *testing.T) {
 	}
 }
 
+// snapshotRedis keeps everything that a server holds.
 func snapshotRedis(t *testing.T, r redis.UniversalClient) map[string]string {
 	t.Helper()
 	keys, err := r.Keys(t.Context(), "*").Result()

@@ -86,15 +86,15 @@ func (q *request) write(e *gateway.Error) {
 
 // rateLimit tells the limit of failed attempts in the fields of
 // draft-ietf-httpapi-ratelimit-headers. Where both an address and a subject
-// were counted, the store does not say which was too many: the tighter one is
-// told.
+// were counted, as for a back end, the store does not say which was too many:
+// the tighter one is told.
 func (q *request) rateLimit(retry int) {
 	if q.launch == nil {
 		return
 	}
 	limits := q.launch.Policy.Limits.FailedAttempts
 	name, rate := "address", limits.PerAddress
-	if s := limits.PerSubject; q.route == routeRedeem && s.Count > 0 &&
+	if s := limits.PerSubject; q.ask.Vouched && s.Count > 0 &&
 		(rate.Count == 0 || !q.ask.Address.IsValid() || float64(s.Count)/float64(s.Window) < float64(rate.Count)/float64(rate.Window)) {
 		name, rate = "subject", s
 	}

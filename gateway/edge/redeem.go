@@ -39,7 +39,7 @@ func (q *request) redeem() error {
 	r, err := q.server.config.Store.Redeem(q.server.running, q.launch.Name, &q.ask)
 	if q.overflows(err) {
 		return q.answerJoin(&gateway.Join{
-			Email: q.ask.Email, Name: q.ask.Name, Source: q.ask.Source, Address: q.ask.Address, Proof: q.ask.Proof,
+			Email: q.ask.Email, Name: q.ask.Name, Source: q.ask.Source, Address: q.ask.Address, Proof: q.ask.Proof, Vouched: q.key != nil,
 		}, durability, fasthttp.StatusAccepted)
 	}
 	if err != nil && q.registers(err) {

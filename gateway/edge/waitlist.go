@@ -53,7 +53,7 @@ func (q *request) readJoin(b *body) (j gateway.Join, err error) {
 	if refusal != nil {
 		return j, refusal
 	}
-	j.Email, j.Name = mail, b.value[fName]
+	j.Email, j.Name, j.Vouched = mail, b.value[fName], q.key != nil
 	if j.Source, j.Points, err = q.source(b.value[fSource]); err != nil {
 		return j, err
 	}

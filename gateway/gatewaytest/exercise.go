@@ -69,6 +69,7 @@ func Exercise(t *testing.T, open func(t *testing.T) Store) {
 		{"opaque refusals", opaqueRefusals},
 		{"recipients and issuers", recipients},
 		{"attempts", attempts},
+		{"attempts in somebody's name", attemptsInAName},
 		{"validate", validate},
 		{"holds", holds},
 		{"expired holds", expiredHolds},
@@ -83,6 +84,7 @@ func Exercise(t *testing.T, open func(t *testing.T) Store) {
 		{"joins", joins},
 		{"import of entries", imports},
 		{"limits of joins", joinLimits},
+		{"questions who is on the list", questions},
 		{"boosts", boosts},
 		{"confirmed addresses", confirms},
 		{"releases", releases},
@@ -472,6 +474,42 @@ func attempts(f *fixture) {
 	if err := try("REA1", "ann", from); err != nil {
 		f.Fatalf("after the wait: %v", err)
 	}
+}
+
+// attemptsInAName: guesses count against a subject only where a back end names
+// it, or anybody could lock anybody out.
+func attemptsInAName(f *fixture) {
+	f.launch(func(p *gateway.Policy) {
+		p.Limits.FailedAttempts = gateway.AttemptsPolicy{
+			PerAddress: gateway.Rate{Count: 3, Window: gateway.Duration(time.Hour)}, PerSubject: gateway.Rate{Count: 2, Window: gateway.Duration(time.Hour)},
+		}
+	})
+	c := f.campaign("c", func(c *gateway.Campaign) { c.MaxUses = 9 }, "REA1")
+	if _, err := f.Mint(f.ctx, theLaunch, c.Number, []gateway.NewCode{{Code: "B0UND", Recipient: "ann"}}, by); err != nil {
+		f.Fatal(err)
+	}
+	try := func(code gateway.Code, subject string, host byte, vouched bool) error {
+		r := gateway.Redeem{Code: code, Subject: subject, Vouched: vouched}
+		if host > 0 {
+			r.Address = netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, host}), 32)
+		}
+		_, err := f.Redeem(f.ctx, theLaunch, &r)
+		return err
+	}
+	for host := range byte(9) { // one from nowhere, as an allowed address is
+		f.refused(gateway.CodeUnknown, try("GUESS", "victim", host, false))
+		f.refused(gateway.RecipientMismatch, try("B0UND", "victim", host, false))
+	}
+	f.refused(gateway.CodeUnknown, try("GUESS", "victim", 1, false))
+	f.refused(gateway.AttemptsExceeded, try("REA1", "victim", 1, false))
+	if err := try("REA1", "victim", 99, false); err != nil {
+		f.Fatalf("strangers locked out whom they named: %v", err)
+	}
+	// Those that a back end makes in its user's name do count, for it.
+	for range 2 {
+		f.refused(gateway.CodeUnknown, try("GUESS", "ann", 0, true))
+	}
+	f.refused(gateway.AttemptsExceeded, try("REA1", "ann", 98, true))
 }
 
 func rehearsalClock(f *fixture) {

@@ -96,7 +96,7 @@ func (m *Model) Redeem(_ context.Context, name string, r *gateway.Redeem) (gatew
 	from := address(r.Address, r.Address.String())
 	if why, wait := m.refusal(l, r, c, from); why != "" {
 		if why == gateway.CodeUnknown || why == gateway.RecipientMismatch {
-			m.failed(l, from, r.Subject)
+			m.failed(l, from, guesser(r))
 		}
 		return gateway.Redemption{}, &gateway.Error{Reason: why, RetryAfter: wait}
 	}
@@ -127,6 +127,14 @@ func (m *Model) Redeem(_ context.Context, name string, r *gateway.Redeem) (gatew
 		m.letIn(l, made)
 	}
 	return l.standing(made.Redemption), nil
+}
+
+// guesser is the subject that guesses count against: whom a back end names.
+func guesser(r *gateway.Redeem) string {
+	if r.Vouched {
+		return r.Subject
+	}
+	return ""
 }
 
 // kept is what a store may keep of a request, whose texts are the caller's:
@@ -165,7 +173,7 @@ func (m *Model) refusal(l *modelLaunch, r *gateway.Redeem, c *modelCode, from st
 	if !l.launch.Open {
 		return gateway.LaunchClosed, 0
 	}
-	if wait := m.blocked(l, from, r.Subject); wait > 0 {
+	if wait := m.blocked(l, from, guesser(r)); wait > 0 {
 		return gateway.AttemptsExceeded, wait
 	}
 	if c == nil {

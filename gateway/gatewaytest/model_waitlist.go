@@ -63,9 +63,16 @@ func (m *Model) Join(_ context.Context, name string, j *gateway.Join) (gateway.J
 	key := m.EntryKey(name, j.Email)
 	e := l.entries[key]
 	if e != nil && (e.Status == gateway.EntryWaiting || e.Status == gateway.EntryInvited || e.Status == gateway.EntryRegistered) {
+		proven := j.Proof != "" && j.Proof == e.proof
+		if !proven && !j.Vouched {
+			if wait := m.joinsExceeded(l, j); wait > 0 {
+				return gateway.Joined{}, &gateway.Error{Reason: gateway.JoinsExceeded, RetryAfter: wait}
+			}
+			l.asked = append(l.asked, failure{m.now, address(j.Address, j.Address.String()), ""})
+		}
 		place, total := l.place(e.Key)
 		return gateway.Joined{
-			Key: e.Key, Status: e.Status, Known: true, Proven: j.Proof != "" && j.Proof == e.proof, Priority: e.Priority, Place: place, Total: total, Position: l.position,
+			Key: e.Key, Status: e.Status, Known: true, Proven: proven, Priority: e.Priority, Place: place, Total: total, Position: l.position,
 		}, nil
 	}
 	if why, wait := m.joinRefusal(l, j); why != "" {
@@ -117,6 +124,26 @@ func (m *Model) refer(l *modelLaunch, e *modelEntry) {
 	}
 }
 
+// joinsExceeded is how long an address waits that has joined, or asked who is on
+// the list, too often.
+func (m *Model) joinsExceeded(l *modelLaunch, j *gateway.Join) time.Duration {
+	from, limit := address(j.Address, j.Address.String()), l.launch.Policy.Waitlist.Limits.PerAddress
+	if limit.Count == 0 || from == "" {
+		return 0
+	}
+	var recent []time.Time
+	for _, f := range slices.Concat(l.joins, l.asked) {
+		if f.address == from && f.at.After(m.now.Add(-time.Duration(limit.Window))) {
+			recent = append(recent, f.at)
+		}
+	}
+	if len(recent) < limit.Count {
+		return 0
+	}
+	slices.SortFunc(recent, time.Time.Compare)
+	return recent[len(recent)-limit.Count].Add(time.Duration(limit.Window)).Sub(m.now)
+}
+
 func (m *Model) joinRefusal(l *modelLaunch, j *gateway.Join) (gateway.Reason, time.Duration) {
 	policy := l.launch.Policy.Waitlist
 	switch {
@@ -125,17 +152,8 @@ func (m *Model) joinRefusal(l *modelLaunch, j *gateway.Join) (gateway.Reason, ti
 	case !policy.Open:
 		return gateway.WaitlistClosed, 0
 	}
-	from := address(j.Address, j.Address.String())
-	if limit := policy.Limits.PerAddress; limit.Count > 0 && from != "" {
-		var recent []time.Time
-		for _, f := range l.joins {
-			if f.address == from && f.at.After(m.now.Add(-time.Duration(limit.Window))) {
-				recent = append(recent, f.at)
-			}
-		}
-		if len(recent) >= limit.Count {
-			return gateway.JoinsExceeded, recent[len(recent)-limit.Count].Add(time.Duration(limit.Window)).Sub(m.now)
-		}
+	if wait := m.joinsExceeded(l, j); wait > 0 {
+		return gateway.JoinsExceeded, wait
 	}
 	if limit := policy.Limits.PerLaunch; limit.Count > 0 {
 		begin := time.UnixMilli(m.now.UnixMilli() / time.Duration(limit.Window).Milliseconds() * time.Duration(limit.Window).Milliseconds())
