@@ -18,7 +18,7 @@ import (
 
 // AnomalyLedger is what the search for anomalies asks of Postgres.
 type AnomalyLedger interface {
-	Launches(ctx context.Context) ([]string, error)
+	launches
 	CountActivity(ctx context.Context, launch string, now time.Time) error
 	Activity(ctx context.Context, launch string, since time.Time) ([]gateway.Activity, error)
 	BusiestAddresses(ctx context.Context, launch string, since time.Time, least int) (map[string]int, error)
@@ -34,13 +34,6 @@ type anomalyArgs struct{}
 
 // Kind names the job in River's table.
 func (anomalyArgs) Kind() string { return "anomalies" }
-
-// anomalyJob makes River's leader look for anomalies every minute.
-func anomalyJob() *river.PeriodicJob {
-	return river.NewPeriodicJob(river.PeriodicInterval(anomalyEvery), func() (river.JobArgs, *river.InsertOpts) {
-		return anomalyArgs{}, &river.InsertOpts{MaxAttempts: 1, UniqueOpts: river.UniqueOpts{ByPeriod: anomalyEvery}}
-	}, &river.PeriodicJobOpts{RunOnStart: true})
-}
 
 // detective looks for what is unusual in every launch. One that it cannot look
 // at now it looks at a minute later.

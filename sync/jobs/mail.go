@@ -81,17 +81,11 @@ func (q *Queue) MailTx(ctx context.Context, tx pgx.Tx, mails ...gateway.Mail) er
 
 // sendMails makes jobs of e-mails, in a transaction.
 func (q *Queue) sendMails(ctx context.Context, tx pgx.Tx, ids []gateway.ID, launch func(gateway.ID) string) error {
-	if len(ids) == 0 {
-		return nil
-	}
-	params := make([]river.InsertManyParams, len(ids))
+	list := make([]river.JobArgs, len(ids))
 	for i, id := range ids {
-		params[i] = river.InsertManyParams{Args: mailArgs{launch(id), id}, InsertOpts: &river.InsertOpts{Queue: mailQueue, MaxAttempts: mailAttempts}}
+		list[i] = mailArgs{launch(id), id}
 	}
-	if _, err := q.client.InsertManyFastTx(ctx, tx, params); err != nil {
-		return fmt.Errorf("jobs: %w", err)
-	}
-	return nil
+	return q.insertManyTx(ctx, tx, list)
 }
 
 // ReplayMails sends e-mails again that are dead or suppressed, and returns how

@@ -39,6 +39,11 @@ type mailArgs struct {
 // Kind names the job in River's table.
 func (mailArgs) Kind() string { return "mail" }
 
+// InsertOpts names the queue, and how often the job is tried.
+func (mailArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: mailQueue, MaxAttempts: mailAttempts}
+}
+
 // mailer writes e-mails and hands them over. One that was handed over by a
 // process which died before it could note so is handed over again under the
 // same Message-ID.
@@ -57,9 +62,7 @@ func (m *mailer) Timeout(*river.Job[mailArgs]) time.Duration { return mailTimeou
 
 // NextRetry is for what keeps the ledger from being asked: a Postgres that
 // restarts.
-func (m *mailer) NextRetry(job *river.Job[mailArgs]) time.Time {
-	return time.Now().Add(time.Second << min(job.Attempt, 8))
-}
+func (m *mailer) NextRetry(job *river.Job[mailArgs]) time.Time { return backoff(job.Attempt) }
 
 // Work attempts an e-mail once.
 func (m *mailer) Work(ctx context.Context, job *river.Job[mailArgs]) error {
@@ -67,11 +70,10 @@ func (m *mailer) Work(ctx context.Context, job *river.Job[mailArgs]) error {
 		return river.JobSnooze(time.Second)
 	}
 	l, err := m.store.Launch(ctx, job.Args.Launch)
-	var refused *gateway.Error
-	switch {
-	case errors.As(err, &refused) && passes(refused):
-		return river.JobSnooze(max(refused.RetryAfter, mailPause))
-	case err != nil && !errors.Is(err, gateway.Refuse(gateway.LaunchUnknown)):
+	if snooze := later(err, mailPause); snooze != nil {
+		return snooze
+	}
+	if err != nil && !errors.Is(err, gateway.Refuse(gateway.LaunchUnknown)) {
 		return err
 	}
 	d, claimed, wait, err := m.ledger.ClaimMail(ctx, job.Args.ID, mailLease)

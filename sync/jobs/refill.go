@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -11,7 +10,7 @@ import (
 	"admitone/gateway"
 )
 
-// Members is what refills ask of Redis.
+// Members is what refills and rewards ask of Redis.
 type Members interface {
 	Launch(ctx context.Context, name string) (*gateway.Launch, error)
 	Now(ctx context.Context, launch string) (time.Time, error)
@@ -21,7 +20,7 @@ type Members interface {
 
 // RefillLedger is what refills ask of Postgres.
 type RefillLedger interface {
-	Launches(ctx context.Context) ([]string, error)
+	launches
 	Refillable(ctx context.Context, launch string, to int, joined time.Time, after string, most int) ([]string, error)
 	LastRefill(ctx context.Context, launch string) (time.Time, error)
 	Refilled(ctx context.Context, launch string, slot time.Time) error
@@ -37,12 +36,6 @@ type refillArgs struct{}
 // Kind names the job in River's table.
 func (refillArgs) Kind() string { return "refill" }
 
-func refillJob() *river.PeriodicJob {
-	return river.NewPeriodicJob(river.PeriodicInterval(refillLook), func() (river.JobArgs, *river.InsertOpts) {
-		return refillArgs{}, &river.InsertOpts{MaxAttempts: 1, UniqueOpts: river.UniqueOpts{ByPeriod: refillLook}}
-	}, &river.PeriodicJobOpts{RunOnStart: true})
-}
-
 // refiller tops up the members of every launch whose schedule has come to its
 // next slot: those who had joined when it began. A slot is served when all of
 // its members were: one that breaks off is begun again, and tops nobody up twice.
@@ -57,13 +50,7 @@ func (r *refiller) Work(ctx context.Context, _ *river.Job[refillArgs]) error {
 	if r.members == nil {
 		return nil
 	}
-	names, err := r.ledger.Launches(ctx)
-	for _, name := range names {
-		if e := r.refill(ctx, name); e != nil && !errors.Is(e, gateway.Refuse(gateway.LaunchUnknown)) {
-			r.log.Warn("members are not refilled yet", "launch", name, "error", e)
-		}
-	}
-	return err
+	return eachLaunch(ctx, r.ledger, r.log, "members are not refilled yet", r.refill)
 }
 
 func (r *refiller) refill(ctx context.Context, name string) error {

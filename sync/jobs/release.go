@@ -83,14 +83,14 @@ func (*releaser) Timeout(*river.Job[releaseArgs]) time.Duration { return time.Ho
 
 func (w *releaser) Work(ctx context.Context, job *river.Job[releaseArgs]) error {
 	err := w.work(ctx, job.Args)
-	var refused *gateway.Error
-	if errors.As(err, &refused) {
-		switch {
-		case refused.Reason == gateway.SchedulePaused:
+	if snooze := later(err, time.Second); snooze != nil {
+		return snooze
+	}
+	if refused, ok := errors.AsType[*gateway.Error](err); ok {
+		switch refused.Reason {
+		case gateway.SchedulePaused:
 			return river.JobSnooze(pausedFor)
-		case passes(refused):
-			return river.JobSnooze(max(refused.RetryAfter, time.Second))
-		case refused.Reason == gateway.ReleaseUnknown || refused.Reason == gateway.LaunchUnknown:
+		case gateway.ReleaseUnknown, gateway.LaunchUnknown:
 			return river.JobCancel(err) // a history that was given up had it
 		}
 	}

@@ -2,18 +2,15 @@ package jobs
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
 	"github.com/riverqueue/river"
-
-	"admitone/gateway"
 )
 
 // RewardLedger is what settling rewards asks of Postgres.
 type RewardLedger interface {
-	Launches(ctx context.Context) ([]string, error)
+	launches
 	DueRewards(ctx context.Context, launch string, now time.Time, most int) ([]string, error)
 }
 
@@ -26,12 +23,6 @@ type rewardArgs struct{}
 
 // Kind names the job in River's table.
 func (rewardArgs) Kind() string { return "rewards" }
-
-func rewardJob() *river.PeriodicJob {
-	return river.NewPeriodicJob(river.PeriodicInterval(rewardLook), func() (river.JobArgs, *river.InsertOpts) {
-		return rewardArgs{}, &river.InsertOpts{MaxAttempts: 1, UniqueOpts: river.UniqueOpts{ByPeriod: rewardLook}}
-	}, &river.PeriodicJobOpts{RunOnStart: true})
-}
 
 // payer settles rewards that have become due: whose delay is over, or whose
 // friend was referred after the purchase. Settling twice pays once.
@@ -46,13 +37,7 @@ func (p *payer) Work(ctx context.Context, _ *river.Job[rewardArgs]) error {
 	if p.members == nil {
 		return nil
 	}
-	names, err := p.ledger.Launches(ctx)
-	for _, name := range names {
-		if e := p.settle(ctx, name); e != nil && !errors.Is(e, gateway.Refuse(gateway.LaunchUnknown)) {
-			p.log.Warn("rewards are not settled yet", "launch", name, "error", e)
-		}
-	}
-	return err
+	return eachLaunch(ctx, p.ledger, p.log, "rewards are not settled yet", p.settle)
 }
 
 func (p *payer) settle(ctx context.Context, name string) error {

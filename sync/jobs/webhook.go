@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"time"
 
@@ -191,15 +190,9 @@ func (q *Queue) ReplayWebhook(ctx context.Context, launch string, endpoint gatew
 
 // deliver makes jobs of deliveries, in a transaction.
 func (q *Queue) deliver(ctx context.Context, tx pgx.Tx, deliveries []gateway.ID) error {
-	if len(deliveries) == 0 {
-		return nil
-	}
-	params := make([]river.InsertManyParams, len(deliveries))
+	list := make([]river.JobArgs, len(deliveries))
 	for i, id := range deliveries {
-		params[i] = river.InsertManyParams{Args: deliverArgs{id}, InsertOpts: &river.InsertOpts{Queue: webhookQueue, MaxAttempts: deliverAttempts}}
+		list[i] = deliverArgs{id}
 	}
-	if _, err := q.client.InsertManyFastTx(ctx, tx, params); err != nil {
-		return fmt.Errorf("jobs: %w", err)
-	}
-	return nil
+	return q.insertManyTx(ctx, tx, list)
 }

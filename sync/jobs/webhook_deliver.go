@@ -51,6 +51,11 @@ type deliverArgs struct {
 // Kind names the job in River's table.
 func (deliverArgs) Kind() string { return "webhook" }
 
+// InsertOpts names the queue, and how often the job is tried.
+func (deliverArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: webhookQueue, MaxAttempts: deliverAttempts}
+}
+
 // deliverer attempts deliveries. A process that is killed between an answer
 // and the row that notes it attempts the same delivery again, under the same
 // webhook-id.
@@ -73,9 +78,7 @@ func (d *deliverer) Timeout(*river.Job[deliverArgs]) time.Duration {
 
 // NextRetry is for what keeps the ledger from being asked: a Postgres that
 // restarts.
-func (d *deliverer) NextRetry(job *river.Job[deliverArgs]) time.Time {
-	return time.Now().Add(time.Second << min(job.Attempt, 8))
-}
+func (d *deliverer) NextRetry(job *river.Job[deliverArgs]) time.Time { return backoff(job.Attempt) }
 
 func (d *deliverer) Work(ctx context.Context, job *river.Job[deliverArgs]) error {
 	w, err := d.ledger.Dispatch(ctx, job.Args.ID)
