@@ -37,7 +37,7 @@ for i = 4, #ARGV do
     end
   end
 end
-local attempts = open_attempts(rules, attempts0, attempts1, now, people)
+local attempts = open_attempts(rules, attempts0, attempts1, now, function() return people end)
 
 local events = {}
 

@@ -27,40 +27,53 @@ local overloaded = history.backlog > tonumber(bound)
 local asserts = purpose == 'assert'
 
 -- Reading: every key is read before the first write, each record once.
-local items, people, addresses, who, met = {}, {}, {}, {}, {}
-local function meet(list, who)
-  if not met[who] then
-    met[who] = true
-    list[#list + 1] = who
-  end
-end
+local items, who, met = {}, {}, {}
 for i = 5, #ARGV do
-  local at = 9 + 3 * (i - 4)
+  local packed, at = ARGV[i], 9 + 3 * (i - 4)
   local id, mode, solved, vouched, code, subject, address, email, entry, proof, rest =
-    string.match(ARGV[i], '^([^\t]*)\t(%l+)(%+?)(!?)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t()')
-  local sealed = string.sub(ARGV[i], rest) -- most of the item: not to be matched character by character
+    string.match(packed, '^([^\t]*)\t(%l+)(%+?)(!?)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t()')
   -- One constructor: a table that grows field by field is hashed anew each time.
   -- Anybody may name anybody: guesses count against a subject only where a back
   -- end says who it is, or a stranger could lock others out.
-  local item = {
-    id = id, mode = mode, solved = solved == '+', guesser = vouched == '!' and subject or '', code = code, subject = subject, address = address, email = email, entry = entry, proof = proof, sealed = sealed,
+  items[i - 4] = {
+    id = id, mode = mode, solved = solved == '+', guesser = vouched == '!' and subject or '', code = code, subject = subject, address = address, email = email,
+    entry = entry, proof = proof,
+    sealed = string.sub(packed, rest), -- most of the item: not to be matched character by character
     code_bucket = KEYS[at], subject_bucket = KEYS[at + 1], entry_bucket = KEYS[at + 2],
   }
-  items[i - 4] = item
-  meet(who, item.subject)
-  if item.guesser ~= '' then
-    meet(people, 's' .. item.guesser)
-  end
-  if item.address ~= '' then
-    meet(people, 'a' .. item.address)
-    meet(addresses, item.address)
+  if not met[subject] then
+    met[subject] = true
+    who[#who + 1] = subject
   end
 end
-local attempts = open_attempts(rules, attempts0, attempts1, now, people)
-local dedup
-if rules.dedup_ms > 0 and #addresses > 0 then
-  dedup = open_turns({dedup0, dedup1}, rules.dedup_ms, now, addresses)
+
+-- addresses lists those of the batch, each once; guessers are they and the
+-- subjects that guesses count against, as attempts tell them apart.
+local function addresses()
+  local list, listed = {}, {}
+  for _, item in ipairs(items) do
+    if item.address ~= '' and not listed[item.address] then
+      listed[item.address] = true
+      list[#list + 1] = item.address
+    end
+  end
+  return list
 end
+local function guessers()
+  local list, listed = {}, {}
+  for _, address in ipairs(addresses()) do
+    list[#list + 1] = 'a' .. address
+  end
+  for _, item in ipairs(items) do
+    if item.guesser ~= '' and not listed[item.guesser] then
+      listed[item.guesser] = true
+      list[#list + 1] = 's' .. item.guesser
+    end
+  end
+  return list
+end
+local attempts = open_attempts(rules, attempts0, attempts1, now, guessers)
+local dedup = rules.dedup_ms > 0 and open_turns({dedup0, dedup1}, rules.dedup_ms, now, addresses) or nil
 
 local codes, subjects, groups, records = {}, {}, {}, {}
 for i, packed in ipairs(redis.call('HMGET', members, unpack(who))) do
@@ -153,9 +166,8 @@ end
 -- register takes the subject's entry off the waitlist. An offer is settled soon
 -- after, when both its code and its entry can be looked at.
 local function register(item, c)
-  local offered_to = string.match(c.recipient, '^~(.*)$')
-  if offered_to then
-    due[#due + 1] = offered_to
+  if string.byte(c.recipient) == 126 then -- ~
+    due[#due + 1] = string.sub(c.recipient, 2)
   end
   if history.arrivals == 0 or item.entry == '' then
     return
@@ -178,6 +190,9 @@ end
 -- tell_open journals the records whose open codes were counted and that
 -- nothing else has told of.
 local function tell_open()
+  if not next(counted_open) then
+    return
+  end
   for subject in pairs(counted_open) do
     local m = records[subject]
     m.dirty = true
@@ -246,7 +261,7 @@ end
 -- shares_address is for how many milliseconds another subject's redemption from
 -- the item's address is still remembered; nil if there is none.
 local function shares_address(item)
-  if not dedup or item.address == '' then
+  if not dedup or not (dedup.last_found[item.address] or dedup.current_found[item.address]) then
     return nil
   end
   for _, found in ipairs({dedup.last_found[item.address] or '', dedup.current_found[item.address] or ''}) do

@@ -3,6 +3,7 @@ package lua
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -43,7 +44,7 @@ func BenchmarkRedeem(b *testing.B) {
 				b.RunParallel(func(p *testing.PB) {
 					for p.Next() {
 						n := int(next.Add(1)) - 1
-						r := gateway.Redeem{Code: codes[n%len(codes)], Subject: "subject-" + strconv.Itoa(n)}
+						r := gateway.Redeem{Code: codes[n%len(codes)], Subject: "subject-" + strconv.Itoa(n), Address: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), 32)}
 						if _, err := s.Redeem(context.Background(), "l", &r); err != nil {
 							b.Error(err)
 						}

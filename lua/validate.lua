@@ -31,7 +31,7 @@ for i = 4, #ARGV do
     people[#people + 1] = 'a' .. item.address
   end
 end
-local attempts = open_attempts(rules, attempts0, attempts1, now, people)
+local attempts = open_attempts(rules, attempts0, attempts1, now, function() return people end)
 
 -- validity is the refusal of a code and how long waiting helps, or nil, the
 -- code and its campaign.

@@ -41,7 +41,7 @@ for i = 5, #ARGV do
 end
 local joins
 if waitlist.address.n > 0 and #addresses > 0 then
-  joins = open_turns({joins0, joins1}, waitlist.address.ms, now, addresses)
+  joins = open_turns({joins0, joins1}, waitlist.address.ms, now, function() return addresses end)
 end
 -- Joins of the whole launch are counted in windows that follow each other.
 local per_launch = waitlist.launch

@@ -24,20 +24,25 @@ local function read_rules(packed)
   }
 end
 
--- open_turns reads the fields wanted from the two hashes of a turning pair.
+-- open_turns reads fields from the two hashes of a turning pair. wanted lists
+-- them; it is asked only if a hash counts, which most of the time none does.
 local function open_turns(keys, window, now, wanted)
   local turn = math.floor(now / window)
-  local pair = {keys = keys, window = window, turn = turn, now = now, dirty = {}}
+  local pair = {keys = keys, window = window, turn = turn, now = now, dirty = {}, any = false}
   pair.current, pair.last = keys[turn % 2 + 1], keys[(turn + 1) % 2 + 1]
+  local fields
   for _, half in ipairs({'current', 'last'}) do
     local found = {}
-    local v = redis.call('HMGET', pair[half], '#', unpack(wanted))
-    local at = tonumber(v[1])
-    local counts = at == turn or (half == 'last' and at == turn - 1)
-    if counts then
-      for i, field in ipairs(wanted) do
-        found[field] = v[i + 1] or nil
+    local at = tonumber(redis.call('HGET', pair[half], '#'))
+    if at == turn or (half == 'last' and at == turn - 1) then
+      fields = fields or wanted()
+      if #fields > 0 then
+        local v = redis.call('HMGET', pair[half], unpack(fields))
+        for i, field in ipairs(fields) do
+          found[field] = v[i] or nil
+        end
       end
+      pair.any = pair.any or next(found) ~= nil
     end
     pair[half .. '_is'] = at
     pair[half .. '_found'] = found
@@ -95,22 +100,23 @@ local function count_failure(pair, field, limit)
   end
   local times = pair.current_found[field]
   pair.current_found[field] = times and (times .. ',' .. int(pair.now)) or int(pair.now)
-  pair.dirty[field] = true
+  pair.dirty[field], pair.any = true, true
   return true
 end
 
--- open_attempts reads the failures of everybody in a batch; nil where the
--- policy limits nobody. Addresses and subjects are told apart by a letter.
+-- open_attempts reads the failures of everybody in a batch, whom wanted lists;
+-- nil where the policy limits nobody. Addresses and subjects are told apart by a
+-- letter.
 local function open_attempts(rules, key0, key1, now, wanted)
   local window = math.max(rules.address.n > 0 and rules.address.ms or 0, rules.subject.n > 0 and rules.subject.ms or 0)
-  if window == 0 or #wanted == 0 then
+  if window == 0 then
     return nil
   end
   return open_turns({key0, key1}, window, now, wanted)
 end
 
 local function attempts_blocked(pair, rules, address, subject)
-  if not pair then
+  if not pair or not pair.any then
     return 0
   end
   return math.max(

@@ -101,20 +101,23 @@ local function read_subject(packed)
   return list
 end
 
+local function write_redemption(r)
+  local s = r.id .. ';' .. r.status .. ';' .. r.code .. ';' .. r.campaign
+  if r.proof ~= '' then
+    return s .. ';' .. none_if_zero(r.expires) .. ';' .. r.proof
+  end
+  return r.expires and s .. ';' .. none_if_zero(r.expires) or s
+end
+
 local function write_subject(list)
+  if #list == 1 then
+    return write_redemption(list[1])
+  end
   local t = {}
   for i, r in ipairs(list) do
-    local s = r.id .. ';' .. r.status .. ';' .. r.code .. ';' .. r.campaign
-    local expires = none_if_zero(r.expires)
-    if expires ~= '' or r.proof ~= '' then
-      s = s .. ';' .. expires
-      if r.proof ~= '' then
-        s = s .. ';' .. r.proof
-      end
-    end
-    t[i] = s
+    t[i] = write_redemption(r)
   end
-  return #t == 1 and t[1] or table.concat(t, ',')
+  return table.concat(t, ',')
 end
 
 local status_words = {h = 'held', c = 'committed', r = 'released', b = 'rolled_back'}
