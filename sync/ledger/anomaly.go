@@ -135,16 +135,9 @@ func (l *Ledger) KeepAnomalies(ctx context.Context, launch string, now time.Time
 
 // Anomalies lists what was unusual, newest first; with open only what still is.
 func (l *Ledger) Anomalies(ctx context.Context, launch string, open bool, p gateway.Page) (gateway.List[gateway.Anomaly], error) {
-	after, err := decodeCursor(p)
+	before, err := idCursor(p)
 	if err != nil {
 		return gateway.List[gateway.Anomaly]{}, err
-	}
-	before := any(nil)
-	if after != "" {
-		if _, err := gateway.ParseID(after); err != nil {
-			return gateway.List[gateway.Anomaly]{}, errCursor
-		}
-		before = after
 	}
 	rows, err := l.pool.Query(ctx, `
 		SELECT `+anomalyColumns+` FROM anomalies WHERE launch = $1 AND ($2::uuid IS NULL OR id < $2) AND (NOT $3 OR ended_at IS NULL)

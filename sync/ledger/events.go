@@ -12,8 +12,6 @@ import (
 	"admitone/gateway"
 )
 
-var errCursor = gateway.Invalid("after", "Use the next of the page before, unchanged.")
-
 // codeEvent is an event and what it is sorted by: at equal times the order in
 // which a redemption lives, then any that is the same at every reading.
 type codeEvent struct {
@@ -166,38 +164,4 @@ func (l *Ledger) Parked(ctx context.Context, launch string, p gateway.Page) (gat
 		r.At = r.At.UTC()
 		return r, err
 	}, func(r gateway.ParkedRow) string { return strconv.FormatUint(r.Position, 10) + " 0" })
-}
-
-// placeCursor reads the place of an event in the journal; the first page begins
-// behind all of them.
-func placeCursor(p gateway.Page) (position int64, ordinal int32, err error) {
-	cursor, err := decodeCursor(p)
-	if cursor == "" || err != nil {
-		return 1 << 62, 0, err
-	}
-	first, second, _ := strings.Cut(cursor, " ")
-	position, err1 := strconv.ParseInt(first, 10, 64)
-	n, err2 := strconv.ParseInt(second, 10, 32)
-	if err1 != nil || err2 != nil {
-		return 0, 0, errCursor
-	}
-	return position, int32(n), nil
-}
-
-// placeKey and inviteCursor are the sort key of what was made at a position.
-func placeKey(position int64, code string) string {
-	return strconv.FormatInt(position, 10) + " " + code
-}
-
-func inviteCursor(p gateway.Page) (position int64, code string, err error) {
-	cursor, err := decodeCursor(p)
-	if cursor == "" || err != nil {
-		return 1 << 62, "", err
-	}
-	first, code, _ := strings.Cut(cursor, " ")
-	position, err = strconv.ParseInt(first, 10, 64)
-	if err != nil {
-		return 0, "", errCursor
-	}
-	return position, code, nil
 }

@@ -30,16 +30,9 @@ func scanMail(row pgx.CollectableRow) (m gateway.MailRow, err error) {
 // Mails lists a launch's e-mails, newest first.
 func (l *Ledger) Mails(ctx context.Context, launch string, f gateway.MailFilter, p gateway.Page) (gateway.List[gateway.MailRow], error) {
 	var none gateway.List[gateway.MailRow]
-	after, err := decodeCursor(p)
+	before, err := idCursor(p)
 	if err != nil {
 		return none, err
-	}
-	before := any(nil)
-	if after != "" {
-		if _, err := gateway.ParseID(after); err != nil {
-			return none, errCursor
-		}
-		before = after
 	}
 	sql, args := `SELECT `+mailColumns+` FROM mails WHERE launch = $1 AND ($2::uuid IS NULL OR id < $2) AND ($3 = '' OR kind = $3)`, []any{launch, before, string(f.Kind), p.Limit + 1}
 	// Written out, so that the partial indexes serve.

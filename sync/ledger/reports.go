@@ -2,48 +2,13 @@ package ledger
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
-	"slices"
 	"time"
-	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
 	"admitone/gateway"
 )
-
-// cursor turns the sort key of a page's last row into an opaque word and back.
-func encodeCursor(key string) string { return base64.RawURLEncoding.EncodeToString([]byte(key)) }
-
-func decodeCursor(p gateway.Page) (string, error) {
-	b, err := base64.RawURLEncoding.DecodeString(p.After)
-	if err != nil || !utf8.Valid(b) || slices.Contains(b, 0) { // Postgres takes neither as text
-		return "", errCursor
-	}
-	return string(b), nil
-}
-
-// page collects limit rows of a query for one more than that.
-func page[T any](rows pgx.Rows, limit int, scan pgx.RowToFunc[T], key func(T) string) (gateway.List[T], error) {
-	return pageOf(rows, limit, scan, key, func(row T) T { return row })
-}
-
-// pageOf collects rows that carry more than is shown: what they are sorted by.
-func pageOf[R, T any](rows pgx.Rows, limit int, scan pgx.RowToFunc[R], key func(R) string, show func(R) T) (gateway.List[T], error) {
-	data, err := pgx.CollectRows(rows, scan)
-	if err != nil {
-		return gateway.List[T]{}, err
-	}
-	l := gateway.List[T]{Data: make([]T, 0, min(len(data), limit)), HasMore: len(data) > limit}
-	for _, row := range data[:min(len(data), limit)] {
-		l.Data = append(l.Data, show(row))
-	}
-	if l.HasMore {
-		l.Next = encodeCursor(key(data[limit-1]))
-	}
-	return l, nil
-}
 
 // launchID is the launch's id here; 0 while Postgres does not know it, which
 // no row has.
@@ -67,16 +32,9 @@ func scanRedemptionRow(row pgx.CollectableRow) (r gateway.RedemptionRow, err err
 
 // Redemptions lists redemptions, newest first.
 func (l *Ledger) Redemptions(ctx context.Context, launch string, f gateway.RedemptionFilter, p gateway.Page) (gateway.List[gateway.RedemptionRow], error) {
-	after, err := decodeCursor(p)
+	before, err := idCursor(p)
 	if err != nil {
 		return gateway.List[gateway.RedemptionRow]{}, err
-	}
-	before := any(nil)
-	if after != "" {
-		if _, err := gateway.ParseID(after); err != nil {
-			return gateway.List[gateway.RedemptionRow]{}, errCursor
-		}
-		before = after
 	}
 	id, err := l.launchID(ctx, launch)
 	if err != nil {

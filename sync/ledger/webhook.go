@@ -111,16 +111,9 @@ func (l *Ledger) Deliveries(ctx context.Context, launch string, endpoint gateway
 	if _, err := l.Webhook(ctx, launch, endpoint); err != nil {
 		return none, err
 	}
-	after, err := decodeCursor(p)
+	before, err := idCursor(p)
 	if err != nil {
 		return none, err
-	}
-	before := any(nil)
-	if after != "" {
-		if _, err := gateway.ParseID(after); err != nil {
-			return none, errCursor
-		}
-		before = after
 	}
 	rows, err := l.pool.Query(ctx, `
 		SELECT `+deliveryColumns+` FROM webhook_deliveries d JOIN webhook_messages m ON m.id = d.message
