@@ -9,34 +9,22 @@ import (
 	"admitone/gateway/strictjson"
 )
 
-func (s *server) listMails(c *call) error {
-	l, err := c.launch(s)
-	if err != nil {
-		return err
-	}
-	p, err := c.page()
-	if err != nil {
-		return err
-	}
+func (s *server) listMails(c *call, l *gateway.Launch, p gateway.Page) (list gateway.List[gateway.MailRow], err error) {
 	q := c.r.URL.Query()
 	f := gateway.MailFilter{Status: gateway.MailStatus(q.Get("status")), Kind: gateway.MailKind(q.Get("kind")), Recipient: q.Get("recipient")}
 	if err := f.Validate(); err != nil {
-		return err
+		return list, err
 	}
 	named := c.seesPeople(l.Name)
 	if f.Recipient != "" && !named {
-		return &gateway.Error{Reason: gateway.Forbidden, Field: "recipient", Detail: "Finding e-mails by their recipient needs a key with the admin scope."}
+		return list, &gateway.Error{Reason: gateway.Forbidden, Field: "recipient", Detail: "Finding e-mails by their recipient needs a key with the admin scope."}
 	}
-	list, err := s.Ledger.Mails(c.r.Context(), l.Name, f, p)
-	if err != nil {
-		return err
-	}
-	if !named {
+	if list, err = s.Ledger.Mails(c.r.Context(), l.Name, f, p); !named {
 		for i := range list.Data {
 			list.Data[i].Recipient = ""
 		}
 	}
-	return c.answer(http.StatusOK, list)
+	return list, err
 }
 
 // seesPeople reports whether the caller may read whom e-mails went to.

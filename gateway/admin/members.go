@@ -1,11 +1,14 @@
 package admin
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"admitone/gateway"
+	"admitone/gateway/email"
 	"admitone/gateway/strictjson"
 )
 
@@ -40,6 +43,20 @@ func viewMember(l *gateway.Launch, subject string, m gateway.Member) memberNow {
 	return v
 }
 
+// personOf reads a recipient or issuer: an e-mail address in its canonical
+// form, or an app's user id as it is.
+func personOf(p *gateway.Policy) func(string) (string, error) {
+	return func(s string) (string, error) {
+		if !strings.Contains(s, "@") {
+			if len(s) > 200 || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' }) {
+				return "", errors.New("use an e-mail address, or a user id of at most 200 bytes")
+			}
+			return s, nil
+		}
+		return email.Canonical(s, email.Rules{PlusTags: p.Subjects.Canonical.PlusTags, Dots: p.Subjects.Canonical.Dots})
+	}
+}
+
 // person reads who is meant out of the path or a query, in its one spelling.
 func person(l *gateway.Launch, field, text string) (string, error) {
 	who, err := personOf(&l.Policy)(text)
@@ -49,32 +66,20 @@ func person(l *gateway.Launch, field, text string) (string, error) {
 	return who, nil
 }
 
-func (s *server) listMembers(c *call) error {
-	l, err := c.launch(s)
-	if err != nil {
-		return err
-	}
-	p, err := c.page()
-	if err != nil {
-		return err
-	}
+func (s *server) listMembers(c *call, l *gateway.Launch, p gateway.Page) (list gateway.List[gateway.MemberRow], err error) {
 	q := c.r.URL.Query()
 	f := gateway.MemberFilter{Tier: q.Get("tier"), Method: gateway.UnlockMethod(q.Get("method"))}
 	switch f.Method {
 	case "", gateway.UnlockInvite, gateway.UnlockLicense, gateway.UnlockTrial:
 	default:
-		return gateway.Invalid("method", "Use invite_code, license_key or trial.")
+		return list, gateway.Invalid("method", "Use invite_code, license_key or trial.")
 	}
 	if mail := q.Get("email"); mail != "" {
 		if f.Email, err = person(l, "email", mail); err != nil {
-			return err
+			return list, err
 		}
 	}
-	list, err := s.Ledger.Members(c.r.Context(), l.Name, f, p)
-	if err != nil {
-		return err
-	}
-	return c.answer(http.StatusOK, list)
+	return s.Ledger.Members(c.r.Context(), l.Name, f, p)
 }
 
 // theMember reads which member the path names.

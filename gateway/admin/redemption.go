@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"admitone/gateway"
-	"admitone/gateway/strictjson"
 )
 
 // redemptionView is a redemption as Redis knows it now.
@@ -27,37 +26,25 @@ func viewRedemption(l *gateway.Launch, r gateway.Redemption) redemptionView {
 	return redemptionView{r.ID, r.Status, r.Display, name, r.At, r.ExpiresAt, r.Position}
 }
 
-func (s *server) listRedemptions(c *call) error {
-	l, err := c.launch(s)
-	if err != nil {
-		return err
-	}
-	p, err := c.page()
-	if err != nil {
-		return err
-	}
+func (s *server) listRedemptions(c *call, l *gateway.Launch, p gateway.Page) (list gateway.List[gateway.RedemptionRow], err error) {
 	q := c.r.URL.Query()
 	f := gateway.RedemptionFilter{Campaign: q.Get("campaign"), Status: gateway.Status(q.Get("status"))}
 	switch f.Status {
 	case "", gateway.Held, gateway.Committed, gateway.Released, gateway.RolledBack:
 	default:
-		return gateway.Invalid("status", "Use held, committed, released or rolled_back.")
+		return list, gateway.Invalid("status", "Use held, committed, released or rolled_back.")
 	}
 	if subject := q.Get("subject"); subject != "" {
-		if f.Subject, err = personOf(&l.Policy)(subject); err != nil {
-			return gateway.Invalid("subject", strictjson.Sentence(err.Error()))
+		if f.Subject, err = person(l, "subject", subject); err != nil {
+			return list, err
 		}
 	}
 	if code := q.Get("code"); code != "" {
 		if f.Code, err = gateway.ReadCode(code); err != nil {
-			return gateway.Invalid("code", err.Error())
+			return list, gateway.Invalid("code", err.Error())
 		}
 	}
-	list, err := s.Ledger.Redemptions(c.r.Context(), l.Name, f, p)
-	if err != nil {
-		return err
-	}
-	return c.answer(http.StatusOK, list)
+	return s.Ledger.Redemptions(c.r.Context(), l.Name, f, p)
 }
 
 func (s *server) getRedemption(c *call) error {

@@ -18,76 +18,28 @@ func (s *server) stats(c *call) error {
 	return c.answer(http.StatusOK, stats)
 }
 
-func (s *server) events(c *call) error {
-	l, err := c.launch(s)
-	if err != nil {
-		return err
-	}
-	p, err := c.page()
-	if err != nil {
-		return err
-	}
-	list, err := s.Ledger.Changes(c.r.Context(), l.Name, p)
-	if err != nil {
-		return err
-	}
-	return c.answer(http.StatusOK, list)
+func (s *server) events(c *call, l *gateway.Launch, p gateway.Page) (gateway.List[gateway.AuditEvent], error) {
+	return s.Ledger.Changes(c.r.Context(), l.Name, p)
 }
 
-func (s *server) anomalies(c *call) error {
-	l, err := c.launch(s)
-	if err != nil {
-		return err
-	}
-	p, err := c.page()
-	if err != nil {
-		return err
-	}
+func (s *server) anomalies(c *call, l *gateway.Launch, p gateway.Page) (list gateway.List[gateway.Anomaly], err error) {
 	open := false
 	switch c.r.URL.Query().Get("state") {
 	case "", "all":
 	case "open":
 		open = true
 	default:
-		return gateway.Invalid("state", "Use open or all.")
+		return list, gateway.Invalid("state", "Use open or all.")
 	}
-	list, err := s.Ledger.Anomalies(c.r.Context(), l.Name, open, p)
-	if err != nil {
-		return err
-	}
-	return c.answer(http.StatusOK, list)
+	return s.Ledger.Anomalies(c.r.Context(), l.Name, open, p)
 }
 
-func (s *server) conflicts(c *call) error {
-	l, err := c.launch(s)
-	if err != nil {
-		return err
-	}
-	p, err := c.page()
-	if err != nil {
-		return err
-	}
-	list, err := s.Ledger.Conflicts(c.r.Context(), l.Name, p)
-	if err != nil {
-		return err
-	}
-	return c.answer(http.StatusOK, list)
+func (s *server) conflicts(c *call, l *gateway.Launch, p gateway.Page) (gateway.List[gateway.ConflictRow], error) {
+	return s.Ledger.Conflicts(c.r.Context(), l.Name, p)
 }
 
-func (s *server) parked(c *call) error {
-	l, err := c.launch(s)
-	if err != nil {
-		return err
-	}
-	p, err := c.page()
-	if err != nil {
-		return err
-	}
-	list, err := s.Ledger.Parked(c.r.Context(), l.Name, p)
-	if err != nil {
-		return err
-	}
-	return c.answer(http.StatusOK, list)
+func (s *server) parked(c *call, l *gateway.Launch, p gateway.Page) (gateway.List[gateway.ParkedRow], error) {
+	return s.Ledger.Parked(c.r.Context(), l.Name, p)
 }
 
 func (s *server) position(c *call) error {

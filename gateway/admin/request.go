@@ -238,6 +238,25 @@ func (c *call) page() (gateway.Page, error) {
 	return p, nil
 }
 
+// list makes a handler of what reads a page of a launch's rows.
+func list[T any](read func(*server, *call, *gateway.Launch, gateway.Page) (gateway.List[T], error)) func(*server, *call) error {
+	return func(s *server, c *call) error {
+		l, err := c.launch(s)
+		if err != nil {
+			return err
+		}
+		p, err := c.page()
+		if err != nil {
+			return err
+		}
+		rows, err := read(s, c, l, p)
+		if err != nil {
+			return err
+		}
+		return c.answer(http.StatusOK, rows)
+	}
+}
+
 // pathID reads an id from the path.
 func (c *call) pathID(name string, missing gateway.Reason) (gateway.ID, error) {
 	id, err := gateway.ParseID(c.r.PathValue(name))

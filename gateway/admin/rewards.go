@@ -7,38 +7,26 @@ import (
 )
 
 // listRewards lists friends' rewards.
-func (s *server) listRewards(c *call) error {
-	l, err := c.launch(s)
-	if err != nil {
-		return err
-	}
-	p, err := c.page()
-	if err != nil {
-		return err
-	}
+func (s *server) listRewards(c *call, l *gateway.Launch, p gateway.Page) (list gateway.List[gateway.RewardRow], err error) {
 	q := c.r.URL.Query()
 	f := gateway.RewardFilter{Status: gateway.RewardStatus(q.Get("status"))}
 	switch f.Status {
 	case "", gateway.RewardPending, gateway.RewardApproved, gateway.RewardPaid, gateway.RewardReversed, gateway.RewardCapped, gateway.RewardRejected:
 	default:
-		return gateway.Invalid("status", "Use pending, approved, paid, reversed, capped or rejected.")
+		return list, gateway.Invalid("status", "Use pending, approved, paid, reversed, capped or rejected.")
 	}
 	if who := q.Get("referrer"); who != "" {
 		subject, err := person(l, "referrer", who)
 		if err != nil {
-			return err
+			return list, err
 		}
 		m, err := s.Store.Member(c.r.Context(), l.Name, subject)
 		if err != nil {
-			return err
+			return list, err
 		}
 		f.Referrer = m.SubjectKey
 	}
-	list, err := s.Ledger.Rewards(c.r.Context(), l.Name, f, p)
-	if err != nil {
-		return err
-	}
-	return c.answer(http.StatusOK, list)
+	return s.Ledger.Rewards(c.r.Context(), l.Name, f, p)
 }
 
 // decideReward approves or rejects the reward for a friend's purchase.

@@ -51,18 +51,18 @@ var apiRoutes = []struct {
 	{"POST /admin/v1/launches/{launch}/codes/reinstate", gateway.ScopeAdmin, false, changeMany(gateway.Reinstate)},
 	{"POST /admin/v1/launches/{launch}/codes/renew", gateway.ScopeAdmin, false, changeMany(gateway.Renew)},
 
-	{"GET /admin/v1/launches/{launch}/redemptions", gateway.ScopeRead, false, (*server).listRedemptions},
+	{"GET /admin/v1/launches/{launch}/redemptions", gateway.ScopeRead, false, list((*server).listRedemptions)},
 	{"GET /admin/v1/launches/{launch}/redemptions/{id}", gateway.ScopeRead, false, (*server).getRedemption},
 	{"POST /admin/v1/launches/{launch}/redemptions/{id}/rollback", gateway.ScopeAdmin, false, (*server).rollback},
 
-	{"GET /admin/v1/launches/{launch}/members", gateway.ScopeRead, false, (*server).listMembers},
+	{"GET /admin/v1/launches/{launch}/members", gateway.ScopeRead, false, list((*server).listMembers)},
 	{"GET /admin/v1/launches/{launch}/members/{subject}", gateway.ScopeRead, false, (*server).getMember},
 	{"GET /admin/v1/launches/{launch}/members/{subject}/referrals", gateway.ScopeRead, false, (*server).listReferrals},
 	{"POST /admin/v1/launches/{launch}/members/{subject}/grant", gateway.ScopeAdmin, true, (*server).grantInvites},
 	{"POST /admin/v1/launches/{launch}/members/{subject}/tier", gateway.ScopeAdmin, false, (*server).setTier},
 	{"POST /admin/v1/launches/{launch}/members/{subject}/erase", gateway.ScopeAdmin, false, (*server).eraseMember},
 
-	{"GET /admin/v1/launches/{launch}/rewards", gateway.ScopeRead, false, (*server).listRewards},
+	{"GET /admin/v1/launches/{launch}/rewards", gateway.ScopeRead, false, list((*server).listRewards)},
 	{"POST /admin/v1/launches/{launch}/rewards/{subject}/approve", gateway.ScopeAdmin, false, decideReward(gateway.ApproveReward)},
 	{"POST /admin/v1/launches/{launch}/rewards/{subject}/reject", gateway.ScopeAdmin, false, decideReward(gateway.RejectReward)},
 
@@ -83,10 +83,10 @@ var apiRoutes = []struct {
 
 	{"GET /admin/v1/launches/{launch}/stats", gateway.ScopeRead, false, (*server).stats},
 	{"GET /admin/v1/launches/{launch}/analytics", gateway.ScopeRead, false, (*server).analytics},
-	{"GET /admin/v1/launches/{launch}/events", gateway.ScopeRead, false, (*server).events},
-	{"GET /admin/v1/launches/{launch}/anomalies", gateway.ScopeRead, false, (*server).anomalies},
-	{"GET /admin/v1/launches/{launch}/conflicts", gateway.ScopeRead, false, (*server).conflicts},
-	{"GET /admin/v1/launches/{launch}/parked", gateway.ScopeRead, false, (*server).parked},
+	{"GET /admin/v1/launches/{launch}/events", gateway.ScopeRead, false, list((*server).events)},
+	{"GET /admin/v1/launches/{launch}/anomalies", gateway.ScopeRead, false, list((*server).anomalies)},
+	{"GET /admin/v1/launches/{launch}/conflicts", gateway.ScopeRead, false, list((*server).conflicts)},
+	{"GET /admin/v1/launches/{launch}/parked", gateway.ScopeRead, false, list((*server).parked)},
 	{"GET /admin/v1/launches/{launch}/position", gateway.ScopeRead, false, (*server).position},
 	{"POST /admin/v1/launches/{launch}/verify", gateway.ScopeRead, false, (*server).verify},
 
@@ -99,7 +99,7 @@ var apiRoutes = []struct {
 	{"POST /admin/v1/launches/{launch}/webhooks/{id}/replay", gateway.ScopeAdmin, false, (*server).replayWebhook},
 	{"GET /admin/v1/launches/{launch}/webhooks/{id}/deliveries", gateway.ScopeRead, false, (*server).listDeliveries},
 
-	{"GET /admin/v1/launches/{launch}/mails", gateway.ScopeRead, false, (*server).listMails},
+	{"GET /admin/v1/launches/{launch}/mails", gateway.ScopeRead, false, list((*server).listMails)},
 	{"GET /admin/v1/launches/{launch}/mails/{id}", gateway.ScopeRead, false, (*server).getMail},
 	{"POST /admin/v1/launches/{launch}/mails/{id}/replay", gateway.ScopeAdmin, false, (*server).replayMail},
 	{"POST /admin/v1/launches/{launch}/mails/replay", gateway.ScopeAdmin, false, (*server).replayMails},
