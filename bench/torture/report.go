@@ -18,24 +18,32 @@ type Report struct {
 
 // Round is one fault, or two, under load.
 type Round struct {
-	Fault     string
-	Mixed     bool
-	Asked     int           // requests, repetitions included
-	Answered  int           // with a decision
-	Admitted  int           // distinct redemptions that clients were told of
-	Persisted int           // of these, told to be persisted
-	Lost      int           // told, and not there any more
-	LostSafe  int           // of these, told to be persisted
-	Excused   bool          // Redis and who answered were broken together: accepted answers may be lost
-	Over      int           // redemptions above a code's uses
-	Drift     int           // differences between Redis and Postgres
-	Crooked   int           // codes whose history is not linearizable
-	Unchecked int           // codes whose history took too long to check
-	Unfenced  bool          // the history broke, and no new epoch began
-	Conflicts int           // decisions that Postgres' constraints refused, reported as such
-	Silent    time.Duration // the longest time in which nobody was answered
-	Fenced    time.Duration // how long a gateway answered not_admitted, the longest of them
-	Notes     []string      // what a fault has to say besides
+	Fault         string
+	Mixed         bool
+	Asked         int           // requests, repetitions included
+	Answered      int           // with a decision
+	Admitted      int           // distinct redemptions that clients were told of
+	Persisted     int           // of these, told to be persisted
+	Lost          int           // told, and not there any more
+	LostSafe      int           // of these, told to be persisted
+	Excused       bool          // Redis and who answered were broken together: accepted answers may be lost
+	Over          int           // redemptions above a code's uses
+	Drift         int           // differences between Redis and Postgres
+	Crooked       int           // codes whose history is not linearizable
+	Unchecked     int           // codes whose history took too long to check
+	Unfenced      bool          // the history broke, and no new epoch began
+	Conflicts     int           // decisions that Postgres' constraints refused, reported as such
+	Joined        int           // people who were told a place on the waitlist
+	JoinsLost     int           // told, and not there any more
+	JoinsLostSafe int           // of these, told to be persisted
+	Denied        int           // answers that did not know somebody who was told before
+	Misled        int           // other things that people or operators were told and are not so
+	Misplaced     int           // places in which Redis' line and Postgres differ
+	Offered       int           // offers made
+	OverOffered   int           // offers above the places of their releases
+	Silent        time.Duration // the longest time in which nobody was answered
+	Fenced        time.Duration // how long a gateway answered not_admitted, the longest of them
+	Notes         []string      // what a fault has to say besides
 }
 
 // Breach says which promise did not hold; "" if all did.
@@ -49,6 +57,11 @@ func (r *Round) Breach() string {
 		"a code's history is not linearizable":    r.Crooked > 0,
 		"a broken history was served":             r.Unfenced,
 		"a conflict without a loss that explains": r.Conflicts > 0 && !r.Excused,
+		"a persisted join is lost":                r.JoinsLostSafe > 0,
+		"an accepted join is lost":                (r.JoinsLost > r.JoinsLostSafe || r.Denied > 0) && !r.Excused,
+		"who waits was told what is not so":       r.Misled > 0 && !r.Excused,
+		"the line is not what Postgres says":      r.Misplaced > 0,
+		"a release gave more places than it had":  r.OverOffered > 0,
 	} {
 		if broken {
 			list = append(list, what)
@@ -73,7 +86,7 @@ func (r *Report) Breaches() (n int) {
 // Print writes the table.
 func (r *Report) Print(to io.Writer) {
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "fault\trounds\trequests\tanswered\tadmitted\tpersisted\tlost\tlost persisted\tover-redeemed\tdrift\tnot linearizable\tconflicts\tfenced for\tlongest silence\t")
+	fmt.Fprintln(w, "fault\trounds\trequests\tanswered\tadmitted\tpersisted\tlost\tlost persisted\tover-redeemed\tdrift\tnot linearizable\tconflicts\tjoined\tjoins lost\toffers\tmisled or misplaced\tfenced for\tlongest silence\t")
 	total := map[string]*Round{}
 	count := map[string]int{}
 	var names []string
@@ -136,11 +149,15 @@ func (r *Round) add(one *Round) {
 	r.Drift += one.Drift
 	r.Crooked += one.Crooked
 	r.Conflicts += one.Conflicts
+	r.Joined += one.Joined
+	r.JoinsLost += one.JoinsLost
+	r.Offered += one.Offered
+	r.Misled += one.Misled + one.Misplaced + one.OverOffered + one.Denied
 	r.Fenced = max(r.Fenced, one.Fenced)
 	r.Silent = max(r.Silent, one.Silent)
 }
 
 func (r *Round) line(w io.Writer, n int) {
-	fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%v\t%v\t\n", r.Fault, n, r.Asked, r.Answered, r.Admitted, r.Persisted,
-		r.Lost, r.LostSafe, r.Over, r.Drift, r.Crooked, r.Conflicts, r.Fenced.Round(time.Millisecond), r.Silent.Round(time.Millisecond))
+	fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%v\t%v\t\n", r.Fault, n, r.Asked, r.Answered, r.Admitted, r.Persisted,
+		r.Lost, r.LostSafe, r.Over, r.Drift, r.Crooked, r.Conflicts, r.Joined, r.JoinsLost, r.Offered, r.Misled, r.Fenced.Round(time.Millisecond), r.Silent.Round(time.Millisecond))
 }

@@ -180,6 +180,10 @@ func (t *torture) play(ctx context.Context, w *world, launch, campaign string, t
 		return one, err
 	}
 	crowd := w.crowd(launch, campaign, codes)
+	line, err := w.line(ctx, launch, campaign)
+	if err != nil {
+		return one, err
+	}
 	load, stop := context.WithCancel(ctx)
 	defer stop()
 	var clients sync.WaitGroup
@@ -187,6 +191,12 @@ func (t *torture) play(ctx context.Context, w *world, launch, campaign string, t
 		own := rand.New(rand.NewPCG(t.rng.Uint64(), 2))
 		clients.Go(func() { crowd.ask(load, number, own) })
 	}
+	for range max(2, t.Clients/4) {
+		own := rand.New(rand.NewPCG(t.rng.Uint64(), 4))
+		clients.Go(func() { line.stand(load, own) })
+	}
+	operator := rand.New(rand.NewPCG(t.rng.Uint64(), 5))
+	clients.Go(func() { line.release(load, operator) })
 	pause(ctx, 400*time.Millisecond)
 	scenes := make([]*scene, len(together))
 	for i := range together {
@@ -210,6 +220,9 @@ func (t *torture) play(ctx context.Context, w *world, launch, campaign string, t
 		return one, err
 	}
 	one.Unfenced = breaks && now <= epoch
+	if err := line.settle(ctx, t.rng, loses, &one); err != nil {
+		return one, err
+	}
 	if err := crowd.settle(ctx, &one); err != nil {
 		return one, err
 	}
@@ -222,6 +235,13 @@ func (t *torture) play(ctx context.Context, w *world, launch, campaign string, t
 		}
 	}
 	return one, nil
+}
+
+// brief is note for what may come a thousand times: the first ones tell.
+func (r *Round) brief(format string, args ...any) {
+	if len(r.Notes) < 10 {
+		r.note(format, args...)
+	}
 }
 
 func (r *Round) note(format string, args ...any) {
@@ -251,7 +271,7 @@ func happen(ctx context.Context, together []fault, scenes []*scene) error {
 
 // create makes a launch that both gateways serve and Postgres knows.
 func (w *world) create(ctx context.Context, name string) error {
-	policy := fmt.Sprintf("launch: %s\nlimits: {failed_attempts: {per_address: 'off', per_subject: 'off'}}\nsubjects: {once_per_launch: false}\n", name)
+	policy := fmt.Sprintf("launch: %s\nlimits: {failed_attempts: {per_address: 'off', per_subject: 'off'}}\nsubjects: {once_per_launch: false}\nwaitlist: {boosts: {referred: 10, referrer: 5}}\n", name)
 	err := eventually(ctx, "the launch is made", func() error {
 		_, err := w.gateways[0].api.CreateLaunch(ctx, "application/yaml", []byte(policy))
 		return unless(err, gateway.LaunchExists)

@@ -36,6 +36,9 @@ func TestTorture(t *testing.T) {
 		if one.Admitted == 0 || one.Persisted == 0 {
 			t.Errorf("%s: nobody was admitted, which proves nothing", one.Fault)
 		}
+		if one.Joined == 0 || one.Offered == 0 {
+			t.Errorf("%s: %d joined and %d were offered a place, which proves nothing", one.Fault, one.Joined, one.Offered)
+		}
 	}
 }
 
@@ -63,6 +66,13 @@ func TestBreaches(t *testing.T) {
 		"a history":                   {Round{Crooked: 1}, "a code's history is not linearizable"},
 		"no fence":                    {Round{Unfenced: true}, "a broken history was served"},
 		"a conflict without a reason": {Round{Conflicts: 1}, "a conflict without a loss that explains"},
+		"an accepted join is lost":    {Round{JoinsLost: 1}, "an accepted join is lost"},
+		"where a join may be":         {Round{JoinsLost: 1, Denied: 1, Misled: 1, Excused: true}, ""},
+		"a persisted join is lost":    {Round{JoinsLost: 1, JoinsLostSafe: 1, Excused: true}, "a persisted join is lost"},
+		"somebody is not known":       {Round{Denied: 1}, "an accepted join is lost"},
+		"a taken back leave":          {Round{Misled: 1}, "who waits was told what is not so"},
+		"a place":                     {Round{Misplaced: 1, Excused: true}, "the line is not what Postgres says"},
+		"a release":                   {Round{OverOffered: 1, Excused: true}, "a release gave more places than it had"},
 	} {
 		if got := c.round.Breach(); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
