@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
@@ -24,6 +25,15 @@ func NewID(now time.Time) ID {
 	binary.BigEndian.PutUint32(id[:4], uint32(ms>>16))
 	binary.BigEndian.PutUint16(id[4:6], uint16(ms))
 	id[6] = id[6]&0x0f | 0x70
+	id[8] = id[8]&0x3f | 0x80
+	return id
+}
+
+// DerivedID is the id that a text always has: a UUIDv8 (RFC 9562) of its hash.
+func DerivedID(text string) ID {
+	sum := sha256.Sum256([]byte(text))
+	id := ID(sum[:16])
+	id[6] = id[6]&0x0f | 0x80
 	id[8] = id[8]&0x3f | 0x80
 	return id
 }

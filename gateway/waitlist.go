@@ -56,7 +56,8 @@ func ParseBoostKind(letter string) (BoostKind, bool) {
 }
 
 // ParseBoosts reads the list that the scripts write, kind:points:seconds:reason
-// separated by commas. What does not parse is left out.
+// separated by commas; behind a reason an id may stand, after "|". What does not
+// parse is left out.
 func ParseBoosts(packed string) []Boost {
 	if packed == "" {
 		return nil
@@ -70,7 +71,8 @@ func ParseBoosts(packed string) []Boost {
 		kind, known := ParseBoostKind(w[0])
 		points, err1 := strconv.Atoi(w[1])
 		at, err2 := strconv.ParseInt(w[2], 10, 64)
-		reason, err3 := url.QueryUnescape(w[3])
+		escaped, _, _ := strings.Cut(w[3], "|")
+		reason, err3 := url.QueryUnescape(escaped)
 		if known && err1 == nil && err2 == nil && err3 == nil {
 			list = append(list, Boost{Points: points, Kind: kind, Reason: reason, At: time.Unix(at, 0).UTC()})
 		}
@@ -121,7 +123,8 @@ type Entry struct {
 	Place       int       // 1 is the front; 0 when it does not wait
 	Total       int       // entries that wait
 	AsOf        time.Time // by the launch's clock
-	Position    uint64    // of the journal, when it was read
+	Epoch       uint64    // of the history that Position stands in; of a change only
+	Position    uint64    // of the journal, when it was read, or of what changed it
 }
 
 // EntryVerb changes an entry.
@@ -143,6 +146,7 @@ type ChangeEntry struct {
 	Key    string
 	Points int    // of a boost, -MaxPoints to MaxPoints, not 0
 	Reason string // of a boost
+	ID     string // of a boost: one with the same id counts once; "" for a new one
 	By     Actor
 }
 

@@ -21,7 +21,7 @@ var waitlistFind = declare("waitlist_find", contract{
 
 var waitlistChange = declare("waitlist_change", contract{
 	keys:    "meta journal queue offers releases entry_bucket code_bucket referrer_bucket",
-	args:    "epoch seen verb key code referrer points reason actor note",
+	args:    "epoch seen verb key code referrer points reason id actor note",
 	replies: []string{"changed seq version status release", "moved", "refused reason", "breach what"},
 })
 
@@ -66,42 +66,116 @@ func (s *Store) findEntry(ctx context.Context, l *launch, key string) (e gateway
 	}
 	e = readEntry(key, r.word(4))
 	e.Position, e.AsOf, e.Place, e.Total = s.note(l, r, 1), millis(r.word(3)), int(r.number(5)), int(r.number(6))
-	if w := strings.Split(r.word(4), ";"); len(w) > 9 {
-		code = w[9]
+	return e, codeOfEntry(r.word(4)), nil
+}
+
+// codeOfEntry is the code that a packed entry names, whatever its status.
+func codeOfEntry(packed string) string {
+	if w := strings.Split(packed, ";"); len(w) > 9 {
+		return w[9]
 	}
-	return e, code, nil
+	return ""
 }
 
 // ChangeEntry changes one entry. A change that happened already is answered
-// again. It returns entry_unknown, not_waiting, no_offer, already_registered or
-// boost_out_of_bounds.
+// again. It returns entry_unknown, not_waiting, no_offer, already_registered,
+// boost_out_of_bounds, or overloaded when Postgres is too far behind.
 func (s *Store) ChangeEntry(ctx context.Context, name string, c gateway.ChangeEntry) (gateway.Entry, error) {
 	l, err := s.launch(ctx, name)
 	if err != nil {
 		return gateway.Entry{}, err
+	}
+	if c.Verb != gateway.SettleEntry && l.witness.full(s.persistedIn(l)) {
+		return gateway.Entry{}, &gateway.Error{Reason: gateway.Overloaded, RetryAfter: time.Second}
+	}
+	if c.Verb == gateway.BoostEntry && c.ID == "" {
+		c.ID = gateway.NewID(time.Now()).Short() // told again after a loss, it counts once
 	}
 	for {
 		e, code, err := s.findEntry(ctx, l, c.Key)
 		if err != nil {
 			return e, err
 		}
-		keys := []string{
-			l.meta, l.journal, l.queue, l.offers, l.releases, l.entry(c.Key), l.code(gateway.Code(code)), l.entry(e.Referrer),
-		}
-		r, err := s.call(ctx, l, waitlistChange, keys, string(c.Verb), c.Key, code, e.Referrer,
-			strconv.Itoa(c.Points), url.QueryEscape(c.Reason), url.QueryEscape(c.By.Name), url.QueryEscape(c.By.Note))
+		position, moved, err := s.tryChange(ctx, l, &c, code, e.Referrer)
 		if err != nil {
 			return e, err
 		}
-		if r.word(0) == "moved" {
+		if moved {
 			continue // somebody changed it between the two calls
 		}
-		position := s.note(l, r, 1)
+		epoch := l.epoch.Load()
 		if e, _, err = s.findEntry(ctx, l, c.Key); err != nil {
 			return e, err
 		}
-		e.Position = position
+		e.Epoch, e.Position = epoch, position
 		return e, nil
+	}
+}
+
+// tryChange changes an entry whose offer and referrer are known, and keeps what
+// is answered; moved says that they are others by now.
+func (s *Store) tryChange(ctx context.Context, l *launch, c *gateway.ChangeEntry, code, referrer string) (position uint64, moved bool, err error) {
+	l.flights.RLock()
+	defer l.flights.RUnlock()
+	r, err := s.call(ctx, l, waitlistChange, changeKeys(l, c.Key, code, referrer), changeArgs(c, code, referrer)...)
+	if err != nil {
+		return 0, false, err
+	}
+	if r.word(0) == "moved" {
+		return 0, true, nil
+	}
+	if c.Verb != gateway.SettleEntry {
+		l.witness.keep(s.persistedIn(l), testimony{position: r.number(1), change: c})
+	}
+	return s.note(l, r, 1), false, nil
+}
+
+func changeKeys(l *launch, key, code, referrer string) []string {
+	return []string{l.meta, l.journal, l.queue, l.offers, l.releases, l.entry(key), l.code(gateway.Code(code)), l.entry(referrer)}
+}
+
+func changeArgs(c *gateway.ChangeEntry, code, referrer string) []any {
+	return []any{
+		string(c.Verb), c.Key, code, referrer, strconv.Itoa(c.Points), url.QueryEscape(c.Reason), url.QueryEscape(c.ID),
+		url.QueryEscape(c.By.Name), url.QueryEscape(c.By.Note),
+	}
+}
+
+// rechange tells a Redis again of a change that was answered. The entry's offer
+// may be lost, and made anew to somebody else.
+func (s *Store) rechange(ctx context.Context, l *launch, epoch uint64, t testimony) error {
+	c := t.change
+	for {
+		found, err := s.send(ctx, waitlistFind, s.introduce(l), []string{l.meta, l.queue, l.entry(c.Key)}, []any{epoch, 0, c.Key})
+		if err != nil {
+			return err
+		}
+		if found.word(0) == "breach" {
+			return notAdmitted()
+		}
+		r := found
+		if found.word(0) == "found" {
+			e := readEntry(c.Key, found.word(4))
+			code := codeOfEntry(found.word(4))
+			r, err = s.send(ctx, waitlistChange, s.introduce(l), changeKeys(l, c.Key, code, e.Referrer), append([]any{epoch, 0}, changeArgs(c, code, e.Referrer)...))
+			if err != nil {
+				return err
+			}
+		}
+		switch r.word(0) {
+		case "breach":
+			return notAdmitted()
+		case "moved":
+			continue
+		case "refused":
+			s.metrics.unkept.Inc()
+			s.log.Error("an answered change of an entry could not be kept", "launch", l.name, "verb", c.Verb, "reason", r.word(1))
+			return nil
+		}
+		t.position = r.number(1)
+		l.witness.keep(none, t)
+		l.saw(t.position)
+		return nil
 	}
 }
 

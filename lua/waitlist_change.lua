@@ -1,11 +1,11 @@
 -- waitlist_change changes one entry: confirm, leave, decline, settle (an offer
 -- whose time is over, or whose code was used) and boost. The caller has read
 -- the entry before, to know its offer's code and its referrer; when these have
--- changed since, nothing is done.
+-- changed since, nothing is done. A boost has an id, by which it counts once.
 --
 -- uses history records waitlist
 -- KEYS meta journal queue offers releases entry_bucket code_bucket referrer_bucket
--- ARGV epoch seen verb key code referrer points reason actor note
+-- ARGV epoch seen verb key code referrer points reason id actor note
 -- REPLY changed seq version status release
 -- REPLY moved
 -- REPLY refused reason
@@ -13,7 +13,7 @@
 local meta, journal, queue, offers, releases = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local entry_bucket, code_bucket, referrer_bucket = KEYS[6], KEYS[7], KEYS[8]
 local epoch, seen, verb, key, code = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local referrer, points, reason, actor, note = ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]
+local referrer, points, reason, id, actor, note = ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11]
 
 local history, breach = open_history(meta, epoch, seen)
 if not history then
@@ -69,14 +69,17 @@ if verb == 'confirm' then
     end
   end
 elseif verb == 'boost' then
-  if was ~= '' then
-    return answer('refused', 'not_waiting')
+  again = string.find(e.boosts .. ',', '|' .. id .. ',', 1, true)
+  if not again then
+    if was ~= '' then
+      return answer('refused', 'not_waiting')
+    end
+    if math.abs(e.priority + tonumber(points)) > most_points then
+      return answer('refused', 'boost_out_of_bounds')
+    end
+    boost(e, 'h', tonumber(points), now, reason .. '|' .. id)
+    boosted(e, key, 'h', tonumber(points))
   end
-  if math.abs(e.priority + tonumber(points)) > most_points then
-    return answer('refused', 'boost_out_of_bounds')
-  end
-  boost(e, 'h', tonumber(points), now, reason)
-  boosted(e, key, 'h', tonumber(points))
 elseif verb == 'leave' then
   if was == 'g' or (was == 'i' and c.used > 0) then
     return answer('refused', 'already_registered')

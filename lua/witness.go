@@ -10,7 +10,8 @@ import (
 )
 
 // witness keeps what this gateway answered and Postgres does not hold yet: the
-// redemptions that it made and the settlements of them. A Redis that lost them
+// redemptions that it made and the settlements of them, joins and what changed
+// them. A Redis that lost them
 // is told again before the launch is served. It is bounded by turning new
 // redemptions away, never by forgetting.
 type witness struct {
@@ -19,7 +20,8 @@ type witness struct {
 	size atomic.Int64 // of the list: so that requests ask without the lock
 }
 
-// testimony is one answer: a redemption, or with settle set a settlement.
+// testimony is one answer: a redemption, or with settle, join or change set one
+// of these.
 type testimony struct {
 	position            uint64
 	id                  gateway.ID
@@ -28,6 +30,7 @@ type testimony struct {
 	entryKey            string
 	settle              []any // arguments of redemption_settle behind epoch and seen
 	join                bool  // a join: codeKey and subjectKey are the buckets of entry and referrer
+	change              *gateway.ChangeEntry
 }
 
 // witnessMost is how many answers are kept: at 50,000 redemptions a second,
@@ -110,10 +113,13 @@ func (s *Store) reassert(ctx context.Context, l *launch, a Admission) (err error
 	defer func() { l.witness.put(list) }() // what an error left over
 	for len(list) > 0 {
 		n := 0
-		for n < len(list) && n < s.options.Batch && list[n].settle == nil && list[n].join == list[0].join {
+		for n < len(list) && n < s.options.Batch && list[n].settle == nil && list[n].change == nil && list[n].join == list[0].join {
 			n++
 		}
 		switch {
+		case list[0].change != nil:
+			n = 1
+			err = s.rechange(ctx, l, a.Epoch, list[0])
 		case n == 0:
 			n = 1
 			err = s.resettle(ctx, l, a.Epoch, list[0])

@@ -116,6 +116,62 @@ func TestWitnessOwner(t *testing.T) {
 	}
 }
 
+
+// TestWitnessEntries: a Redis that lost its tail is told again who joined, who
+// left, whom an operator moved and whose address was confirmed: in this order,
+// and each once.
+func TestWitnessEntries(t *testing.T) {
+	s := openStore(t, rig.TestRedis(t).Addr())
+	p := gateway.DefaultPolicy("l")
+	p.Waitlist.ConfirmEmail, p.Waitlist.Boosts.Referred = true, 10
+	if _, err := s.CreateLaunch(t.Context(), p, gateway.Actor{}); err != nil {
+		t.Fatal(err)
+	}
+	join := func(email, referrer string) string {
+		t.Helper()
+		a, err := s.Join(t.Context(), "l", &gateway.Join{Email: email, Referrer: referrer})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.Key
+	}
+	change := func(verb gateway.EntryVerb, key string) {
+		t.Helper()
+		c := gateway.ChangeEntry{Verb: verb, Key: key, Points: 7, Reason: "why", By: gateway.Actor{Name: "op"}}
+		if _, err := s.ChangeEntry(t.Context(), "l", c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ann, bob := join("ann@x.example", ""), join("bob@x.example", "")
+	change(gateway.BoostEntry, bob) // what a Redis still has is not done twice
+	before := snapshotRedis(t, s.redis)
+	change(gateway.LeaveEntry, ann)
+	change(gateway.BoostEntry, bob)
+	cid := join("cid@x.example", bob)
+	change(gateway.ConfirmEntry, cid)
+	dan := join("dan@x.example", "")
+	change(gateway.BoostEntry, dan)
+	change(gateway.LeaveEntry, dan)
+
+	restoreRedis(t, s.redis, before) // a crash that lost the tail
+	_, err := s.Join(t.Context(), "l", &gateway.Join{Email: "late@x.example"})
+	if e, ok := err.(*gateway.Error); !ok || e.Reason != gateway.NotAdmitted {
+		t.Fatalf("a Redis that lost its tail was served: %v", err)
+	}
+	for key, want := range map[string]gateway.Entry{
+		ann: {Status: gateway.EntryLeft},
+		bob: {Status: gateway.EntryWaiting, Priority: 14, Place: 1, Referrals: 1},
+		cid: {Status: gateway.EntryWaiting, Priority: 10, Place: 2},
+		dan: {Status: gateway.EntryLeft, Priority: 7},
+	} {
+		e, err := s.Entry(t.Context(), "l", key)
+		if err != nil || e.Status != want.Status || e.Priority != want.Priority || e.Place != want.Place || e.Referrals != want.Referrals || e.Unconfirmed != (key == ann || key == bob || key == dan) {
+			t.Errorf("%+v, %v; want %+v", e, err, want)
+		}
+	}
+}
+
+// snapshotRedis keeps everything that a server holds.
 // TestAdmissionWaits: an answer that is on its way while the launch is admitted
 // anew is told Redis again too.
 func TestAdmissionWaits(t *testing.T) {

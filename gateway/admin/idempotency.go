@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"admitone/gateway"
 )
@@ -29,6 +30,7 @@ func (s *server) once(route string, handle func(*call) error) func(*call) error 
 		c.r.Body = io.NopCloser(bytes.NewReader(body))
 		scope := c.key.ID.String() + " " + route
 		request := sha256.Sum256(append([]byte(c.r.URL.String()+"\n"+c.r.Header.Get("Content-Type")+"\n"), body...))
+		c.once = scope + " " + key + " " + string(request[:])
 		before, err := s.Ledger.BeginOnce(c.r.Context(), scope, key, request)
 		if err != nil {
 			return err
@@ -54,6 +56,16 @@ func (s *server) once(route string, handle func(*call) error) func(*call) error 
 			Status: c.code, ContentType: record.Header().Get("Content-Type"), Body: record.body.Bytes(),
 		})
 	}
+}
+
+// workID is the id of what the call makes: the same one when a call under the
+// same Idempotency-Key is worked on again, because nobody knows whether it was
+// done the first time.
+func (c *call) workID() gateway.ID {
+	if c.once == "" {
+		return gateway.NewID(time.Now())
+	}
+	return gateway.DerivedID(c.once)
 }
 
 // recorder keeps what is written.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"time"
 
@@ -41,7 +42,7 @@ func (s *server) createRelease(c *call) error {
 	if err != nil {
 		return err
 	}
-	r := gateway.Cohort{ID: gateway.NewID(time.Now()).String(), Count: body.Count, Order: body.Order}
+	r := gateway.Cohort{ID: c.workID().String(), Count: body.Count, Order: body.Order}
 	switch r.Order {
 	case "":
 		r.Order = l.Policy.Waitlist.Release.Order
@@ -56,7 +57,8 @@ func (s *server) createRelease(c *call) error {
 	} else if body.Seed != "" {
 		return gateway.Invalid("seed", "Only a lottery has a seed.")
 	}
-	if _, err := s.Store.PutRelease(c.r.Context(), l.Name, r, 0, c.by(body.Note)); err != nil {
+	_, err = s.Store.PutRelease(c.r.Context(), l.Name, r, 0, c.by(body.Note))
+	if err != nil && !errors.Is(err, gateway.Refuse(gateway.ReleaseExists)) { // this request made it before
 		return err
 	}
 	now, ended := s.waitRelease(c.r.Context(), l.Name, r.ID)

@@ -23,8 +23,9 @@ type call struct {
 	r    *http.Request
 	id   string // of the request
 	key  *gateway.APIKey
-	done bool // answered already
-	code int  // status of the answer
+	done bool   // answered already
+	code int    // status of the answer
+	once string // what an Idempotency-Key names: whose it is, for which request; "" without one
 	// settle waits until Postgres holds what the call changed; nil for calls
 	// that change nothing.
 	settle func(launch string) (persisted bool)

@@ -127,7 +127,7 @@ func (s *server) boostEntry(c *call) error {
 	if body.Reason == "" || len(body.Reason) > maxBoostReason || strings.ContainsFunc(body.Reason, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0xfffd }) {
 		return gateway.Invalid("reason", "Say why in 1 to 100 bytes of printable text: the person sees it.")
 	}
-	return s.changeEntry(c, gateway.ChangeEntry{Verb: gateway.BoostEntry, Points: body.Points, Reason: body.Reason, By: c.by(body.Reason)})
+	return s.changeEntry(c, gateway.ChangeEntry{Verb: gateway.BoostEntry, Points: body.Points, Reason: body.Reason, ID: c.workID().Short(), By: c.by(body.Reason)})
 }
 
 // maxBoostReason bounds a boost's reason, in bytes: Redis holds it with the

@@ -57,6 +57,12 @@ func TestWaitlist(t *testing.T) {
 		w.want(400, w.do("POST", boost, body), "field", field)
 	}
 	w.want(200, w.do("POST", boost, `{"points":5,"reason":"wrote a review"}`), "position", 1.0, "priority", 5.0, "boosts.0.reason", "wrote a review")
+	// A boost whose answer was lost is asked for again, and counts once.
+	for range 2 {
+		w.want(200, w.do("POST", boost, `{"points":2,"reason":"again"}`, "Idempotency-Key: b1"), "priority", 7.0)
+		w.forgetAnswers()
+	}
+	w.want(200, w.do("POST", boost, `{"points":-2,"reason":"again"}`, "Idempotency-Key: b1"), "priority", 5.0)
 	w.want(200, w.do("POST", line+"/entries/"+ann+"/remove", `{"note":"asked to"}`), "status", "left")
 
 	csv := "Content-Type: text/csv"
@@ -81,6 +87,15 @@ func TestWaitlist(t *testing.T) {
 	w.want(200, w.do("GET", line+"/stats", ""), "entries", 2.0, "statuses.waiting", 2.0, "sources.0.joined", 1.0, "viral_coefficient", 0.0)
 	w.want(200, w.do("POST", line+"/sources", `{"source":"producthunt"}`), "source", "producthunt", "points", 0.0)
 	w.want(400, w.do("POST", line+"/sources", `{"source":"Product Hunt"}`), "field", "source")
+}
+
+// forgetAnswers is what a gateway that dies before it has answered leaves
+// behind, some minutes later.
+func (w *world) forgetAnswers() {
+	w.Helper()
+	if _, err := w.ledger.Pool().Exec(w.Context(), `DELETE FROM idempotency`); err != nil {
+		w.Fatal(err)
+	}
 }
 
 func TestReleases(t *testing.T) {
@@ -110,6 +125,14 @@ func TestReleases(t *testing.T) {
 		t.Errorf("seed %q", seed)
 	}
 	w.want(200, w.do("GET", fmt.Sprint(releases, "/", made.get("id")), ""), "order", "lottery")
+	// A release whose answer was lost is asked for again: it is the same one.
+	first := w.want(201, w.do("POST", releases, `{"count":2}`, "Idempotency-Key: r1")).get("id")
+	w.forgetAnswers()
+	w.want(201, w.do("POST", releases, `{"count":2}`, "Idempotency-Key: r1"), "id", first)
+	w.forgetAnswers()
+	if other := w.want(201, w.do("POST", releases, `{"count":3}`, "Idempotency-Key: r1")).get("id"); other == first {
+		t.Error("another request made no release of its own")
+	}
 	w.want(404, w.do("GET", releases+"/none", ""), "code", "release_unknown")
 	w.want(200, w.do("GET", releases, ""), "has_more", false)
 

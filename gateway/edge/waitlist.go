@@ -195,6 +195,10 @@ func (q *request) changeEntry(verb gateway.EntryVerb, purpose string) error {
 			return err
 		}
 	}
+	durability, err := q.durability()
+	if err != nil {
+		return err
+	}
 	by := gateway.Actor{Name: "ticket"}
 	if q.key != nil {
 		by.Name = q.key.Name
@@ -203,6 +207,8 @@ func (q *request) changeEntry(verb gateway.EntryVerb, purpose string) error {
 	if err != nil {
 		return err
 	}
+	receipt, _ := q.receipt(durability, e.Epoch, e.Position, false)
+	q.ctx.Response.Header.Set("Admit-Durability", string(receipt.durability))
 	p := placeOf(&e)
 	q.out = q.appendPlace(q.out[:0], &p, purpose == keyring.TicketOwner)
 	q.send(fasthttp.StatusOK)

@@ -286,6 +286,17 @@ func boosts(f *fixture) {
 		f.Fatal(err)
 	}
 	f.line(ann.Key, bob.Key)
+	// One with an id counts once, however often it is asked for.
+	once := gateway.ChangeEntry{Verb: gateway.BoostEntry, Key: ann.Key, Points: 3, Reason: "a | bar", ID: "id-1", By: by}
+	for range 2 {
+		if e, err := f.ChangeEntry(f.ctx, theLaunch, once); err != nil || e.Priority != 3 || len(e.Boosts) != 1 || e.Boosts[0].Reason != "a | bar" {
+			f.Fatalf("%+v, %v", e, err)
+		}
+	}
+	once.ID = "id-10"
+	if e, err := f.ChangeEntry(f.ctx, theLaunch, once); err != nil || e.Priority != 6 {
+		f.Fatalf("%+v, %v", e, err)
+	}
 	f.refused(gateway.EntryUnknown, boost("nobody", 1, ""))
 	if _, err := f.change(gateway.LeaveEntry, bob.Key); err != nil {
 		f.Fatal(err)

@@ -16,6 +16,7 @@ type modelEntry struct {
 	proof   string
 	counted bool // its referral
 	offered *modelCode
+	byHand  []string // ids of boosts
 }
 
 func (e *modelEntry) boost(kind gateway.BoostKind, points int, reason string, at time.Time) {
@@ -88,7 +89,7 @@ func (m *Model) Join(_ context.Context, name string, j *gateway.Join) (gateway.J
 	e.Entry = gateway.Entry{
 		Key: key, Status: gateway.EntryWaiting, Arrival: l.arrivals, JoinedAt: m.seconds(), Referrer: e.Referrer, Referrals: e.Referrals,
 	}
-	e.email, e.proof, e.offered = j.Email, j.Proof, nil
+	e.email, e.proof, e.offered, e.byHand = j.Email, j.Proof, nil, nil
 	if j.Points != 0 {
 		e.boost(gateway.BoostSource, j.Points, j.Source, m.seconds())
 	}
@@ -231,6 +232,9 @@ func (m *Model) ChangeEntry(_ context.Context, name string, c gateway.ChangeEntr
 			}
 		}
 	case gateway.BoostEntry:
+		if c.ID != "" && slices.Contains(e.byHand, c.ID) {
+			break
+		}
 		if e.Status != gateway.EntryWaiting {
 			return gateway.Entry{}, gateway.Refuse(gateway.NotWaiting)
 		}
@@ -238,6 +242,7 @@ func (m *Model) ChangeEntry(_ context.Context, name string, c gateway.ChangeEntr
 			return gateway.Entry{}, gateway.Refuse(gateway.BoostOutOfBounds)
 		}
 		e.boost(gateway.BoostByHand, c.Points, c.Reason, m.seconds())
+		e.byHand = append(e.byHand, c.ID)
 		l.position++
 	case gateway.LeaveEntry:
 		switch {

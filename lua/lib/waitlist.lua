@@ -34,7 +34,8 @@ local most_points = 1000000
 -- or 'l' left. joined is in seconds. flags are 'u' for an address that is to be
 -- confirmed and 'c' once its referral has been counted. boosts are separated by
 -- ',', each kind:points:seconds:reason; kind is 's' a source, 'r' referred by
--- somebody, 'f' for somebody referred, 'h' by hand.
+-- somebody, 'f' for somebody referred, 'h' by hand, whose reason ends with '|' and
+-- the boost's id.
 local function read_entry(packed)
   local w = words(packed or '')
   return {
