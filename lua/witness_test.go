@@ -116,7 +116,6 @@ func TestWitnessOwner(t *testing.T) {
 	}
 }
 
-
 // TestWitnessEntries: a Redis that lost its tail is told again who joined, who
 // left, whom an operator moved and whose address was confirmed: in this order,
 // and each once.
