@@ -96,7 +96,7 @@ var mutants = []mutant{
 	{
 		name: "ttl", without: "times decide, not the expiry of keys",
 		edits: []edit{
-			{"lua/lib/attempts.lua", "local counts = at == turn or (half == 'last' and at == turn - 1)", "local counts = at ~= nil"},
+			{"lua/lib/attempts.lua", "if at == turn or (half == 'last' and at == turn - 1) then", "if at ~= nil then"},
 			{"lua/lib/attempts.lua", "if tonumber(t) > pair.now - ms then", "if tonumber(t) then"},
 		},
 		test: [2]string{"./lua", "TestClockDecides"},
