@@ -15,9 +15,9 @@ import (
 // is told again before the launch is served. It is bounded by turning new
 // redemptions away, never by forgetting.
 type witness struct {
-	mu   sync.Mutex
-	list []testimony  // in the order of positions, about
-	size atomic.Int64 // of the list: so that requests ask without the lock
+	mu      sync.Mutex
+	batches [][]testimony // in the order of positions, about; none empty, each of one position
+	size    atomic.Int64  // of all batches: so that requests ask without the lock
 }
 
 // testimony is one answer: a redemption, or with settle, join or change set one
@@ -46,31 +46,32 @@ func (w *witness) full(persisted func(position uint64) bool) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.letGo(persisted)
-	return len(w.list) >= witnessMost
+	return w.size.Load() >= witnessMost
 }
 
-// keep adds testimonies, and lets go what Postgres holds once that is most of
-// the list.
+// keep adds the testimonies of one position, and lets go what Postgres holds
+// once that is most of the batches. The list is the witness's from now on.
 func (w *witness) keep(persisted func(position uint64) bool, list ...testimony) {
+	if len(list) == 0 {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.list) > 0 && persisted(w.list[len(w.list)/2].position) {
+	if len(w.batches) > 0 && persisted(w.batches[len(w.batches)/2][0].position) {
 		w.letGo(persisted)
 	}
-	w.list = append(w.list, list...)
-	w.size.Store(int64(len(w.list)))
+	w.batches = append(w.batches, list)
+	w.size.Add(int64(len(list)))
 }
 
 func (w *witness) letGo(persisted func(position uint64) bool) {
-	kept := w.list[:0]
-	for _, t := range w.list {
-		if !persisted(t.position) {
-			kept = append(kept, t)
+	w.batches = slices.DeleteFunc(w.batches, func(batch []testimony) bool {
+		gone := persisted(batch[0].position)
+		if gone {
+			w.size.Add(-int64(len(batch)))
 		}
-	}
-	clear(w.list[len(kept):])
-	w.list = kept
-	w.size.Store(int64(len(kept)))
+		return gone
+	})
 }
 
 // behind takes out the testimonies behind a position, and lets the others go.
@@ -78,8 +79,8 @@ func (w *witness) behind(position uint64) []testimony {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.letGo(func(at uint64) bool { return at <= position })
-	list := w.list
-	w.list = nil
+	list := slices.Concat(w.batches...)
+	w.batches = nil
 	w.size.Store(0)
 	return list
 }
@@ -88,8 +89,17 @@ func (w *witness) behind(position uint64) []testimony {
 func (w *witness) put(list []testimony) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.list = append(slices.Clone(list), w.list...)
-	w.size.Store(int64(len(w.list)))
+	w.size.Add(int64(len(list)))
+	var batches [][]testimony
+	for len(list) > 0 {
+		n := 1
+		for n < len(list) && list[n].position == list[0].position {
+			n++
+		}
+		batches = append(batches, list[:n:n])
+		list = list[n:]
+	}
+	w.batches = append(batches, w.batches...)
 }
 
 // persistedIn tells which positions of the history served Postgres holds.

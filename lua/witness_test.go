@@ -197,7 +197,7 @@ func TestAdmissionWaits(t *testing.T) {
 			l.flights.RUnlock()
 		}
 	}
-	l.witness.keep(none, onItsWay...)
+	l.witness.put(onItsWay)
 	l.flights.RUnlock()
 	if err := <-done; err != nil {
 		t.Fatal(err)
