@@ -31,46 +31,27 @@ type Campaign struct {
 
 // CreateCampaign makes a campaign.
 func (c *Client) CreateCampaign(ctx context.Context, launch string, in Campaign) (gateway.Campaign, error) {
-	q := request{method: http.MethodPost, base: c.private, path: c.privatePath(launch, "campaigns")}
-	if err := q.json(in); err != nil {
-		return gateway.Campaign{}, err
-	}
-	q.once()
-	var out gateway.Campaign
-	_, err := c.call(ctx, q, &out)
-	return out, err
+	return answer[gateway.Campaign](ctx, c, request{method: http.MethodPost, path: c.privatePath(launch, "campaigns"), in: in}.under(fresh()))
 }
 
-// once gives a request an Idempotency-Key of its own: the gateway then answers
-// it once, however often it is sent.
-func (r *request) once() {
-	r.set("Idempotency-Key", gateway.NewID(time.Now()).String())
-	r.repeatable = true
-}
+// fresh is an Idempotency-Key for one request: the gateway does once what it
+// asks for, however often it is sent.
+func fresh() string { return gateway.NewID(time.Now()).String() }
 
 // Campaigns lists a launch's campaigns.
 func (c *Client) Campaigns(ctx context.Context, launch string) ([]gateway.Campaign, error) {
-	var list gateway.List[gateway.Campaign]
-	err := c.get(ctx, c.privatePath(launch, "campaigns"), nil, &list)
+	list, err := get[gateway.List[gateway.Campaign]](ctx, c, c.privatePath(launch, "campaigns"), nil)
 	return list.Data, err
 }
 
 // Campaign reads a campaign by its name or id.
 func (c *Client) Campaign(ctx context.Context, launch, campaign string) (gateway.Campaign, error) {
-	var out gateway.Campaign
-	err := c.get(ctx, c.privatePath(launch, "campaigns", campaign), nil, &out)
-	return out, err
+	return get[gateway.Campaign](ctx, c, c.privatePath(launch, "campaigns", campaign), nil)
 }
 
 // EditCampaign changes what in says, and nothing else.
 func (c *Client) EditCampaign(ctx context.Context, launch, campaign string, in Campaign) (gateway.Campaign, error) {
-	q := request{method: http.MethodPatch, base: c.private, path: c.privatePath(launch, "campaigns", campaign), repeatable: true}
-	if err := q.json(in); err != nil {
-		return gateway.Campaign{}, err
-	}
-	var out gateway.Campaign
-	_, err := c.call(ctx, q, &out)
-	return out, err
+	return answer[gateway.Campaign](ctx, c, request{method: http.MethodPatch, path: c.privatePath(launch, "campaigns", campaign), repeatable: true, in: in})
 }
 
 // PauseCampaign stops redemptions of its codes for a while.
@@ -94,7 +75,5 @@ func (c *Client) ReinstateCampaign(ctx context.Context, launch, campaign, why st
 }
 
 func (c *Client) setCampaign(ctx context.Context, launch, campaign, verb, why string) (gateway.Campaign, error) {
-	var out gateway.Campaign
-	err := c.put(ctx, c.privatePath(launch, "campaigns", campaign, verb), note{why}, &out)
-	return out, err
+	return put[gateway.Campaign](ctx, c, c.privatePath(launch, "campaigns", campaign, verb), note{why})
 }

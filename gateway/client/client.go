@@ -85,14 +85,18 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // request is one call before it is sent.
 type request struct {
-	method, base, path string
-	query              url.Values
-	header             http.Header
-	contentType        string // of body
-	body               []byte
+	method, path string
+	query        url.Values
+	header       http.Header
+	in           any    // made the body as JSON, unless it is nil
+	contentType  string // of body
+	body         []byte
 	// repeatable says that sending it twice does what sending it once does.
 	repeatable bool
 }
+
+// What the paths of the private listener's calls begin with.
+const adminPath = "/admin/v1"
 
 // path escapes the parts of a path behind a prefix.
 func path(prefix string, parts ...string) string {
@@ -115,6 +119,14 @@ func (r *request) set(name, value string) {
 	r.header.Set(name, value)
 }
 
+// under gives the request an Idempotency-Key, under which it may be repeated;
+// "" is none.
+func (r request) under(key string) request {
+	r.set("Idempotency-Key", key)
+	r.repeatable = r.repeatable || key != ""
+	return r
+}
+
 // json makes in the body.
 func (r *request) json(in any) error {
 	b, err := json.Marshal(in)
@@ -122,8 +134,30 @@ func (r *request) json(in any) error {
 	return err
 }
 
+// get reads something.
+func get[T any](ctx context.Context, c *Client, path string, query url.Values) (T, error) {
+	return answer[T](ctx, c, request{method: http.MethodGet, path: path, query: query, repeatable: true})
+}
+
+// put posts what brings something to a state that posting it twice does not
+// change further.
+func put[T any](ctx context.Context, c *Client, path string, in any) (T, error) {
+	return answer[T](ctx, c, request{method: http.MethodPost, path: path, repeatable: true, in: in})
+}
+
+// answer sends a request and decodes its answer.
+func answer[T any](ctx context.Context, c *Client, r request) (out T, err error) {
+	_, err = c.call(ctx, r, &out)
+	return out, err
+}
+
 // call sends a request and decodes its answer into out, unless that is nil.
 func (c *Client) call(ctx context.Context, r request, out any) (*http.Response, error) {
+	if r.in != nil {
+		if err := r.json(r.in); err != nil {
+			return nil, err
+		}
+	}
 	response, err := c.send(ctx, r)
 	if err != nil {
 		return nil, err
@@ -160,10 +194,14 @@ func finish(response *http.Response) {
 
 // once sends a request one time.
 func (c *Client) once(ctx context.Context, r request) (*http.Response, error) {
-	if r.base == "" {
+	target := c.public
+	if strings.HasPrefix(r.path, adminPath) {
+		target = c.private
+	}
+	if target == "" {
 		return nil, errors.New("client: no URL was given for the listener of this call")
 	}
-	target := r.base + r.path
+	target += r.path
 	if len(r.query) > 0 {
 		target += "?" + r.query.Encode()
 	}

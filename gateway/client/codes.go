@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -64,36 +65,29 @@ func (c *Client) MintCodes(ctx context.Context, launch, campaign string, codes [
 }
 
 func (c *Client) mint(ctx context.Context, launch, campaign string, in any) ([]Minted, *gateway.MintJob, error) {
-	q := request{method: http.MethodPost, base: c.private, path: c.codesPath(launch, campaign)}
-	if err := q.json(in); err != nil {
-		return nil, nil, err
-	}
-	return c.minted(ctx, q)
+	return c.minted(ctx, request{method: http.MethodPost, path: c.codesPath(launch, campaign), in: in})
 }
 
 // ImportCodes mints the codes of a CSV, all of them or none. An *Error lists
 // every line that is wrong.
 func (c *Client) ImportCodes(ctx context.Context, launch, campaign string, csv []byte) ([]Minted, error) {
 	minted, _, err := c.minted(ctx, request{
-		method: http.MethodPost, base: c.private, path: c.codesPath(launch, campaign, "import"), contentType: "text/csv", body: csv,
+		method: http.MethodPost, path: c.codesPath(launch, campaign, "import"), contentType: "text/csv", body: csv,
 	})
 	return minted, err
 }
 
 func (c *Client) minted(ctx context.Context, q request) ([]Minted, *gateway.MintJob, error) {
-	q.once()
-	var out struct {
+	out, err := answer[struct {
 		Codes []Minted         `json:"codes"`
 		Job   *gateway.MintJob `json:"job"`
-	}
-	_, err := c.call(ctx, q, &out)
+	}](ctx, c, q.under(fresh()))
 	return out.Codes, out.Job, err
 }
 
 // Job reads how far a minting is.
 func (c *Client) Job(ctx context.Context, launch string, id gateway.ID) (gateway.MintJob, error) {
-	var out struct{ Job gateway.MintJob }
-	err := c.get(ctx, c.privatePath(launch, "jobs", id.String()), nil, &out)
+	out, err := get[struct{ Job gateway.MintJob }](ctx, c, c.privatePath(launch, "jobs", id.String()), nil)
 	return out.Job, err
 }
 
@@ -130,7 +124,7 @@ func (c *Client) WaitJob(ctx context.Context, launch string, id gateway.ID, prog
 // ExportCodes writes a campaign's codes as CSV. An error may come after a part
 // was written.
 func (c *Client) ExportCodes(ctx context.Context, launch, campaign string, to io.Writer) error {
-	response, err := c.send(ctx, request{method: http.MethodGet, base: c.private, path: c.codesPath(launch, campaign, "export"), repeatable: true})
+	response, err := c.send(ctx, request{method: http.MethodGet, path: c.codesPath(launch, campaign, "export"), repeatable: true})
 	if err != nil {
 		return err
 	}
@@ -143,13 +137,18 @@ func (c *Client) ExportCodes(ctx context.Context, launch, campaign string, to io
 
 // Codes lists a campaign's codes.
 func (c *Client) Codes(ctx context.Context, launch, campaign string, p gateway.Page) (gateway.List[gateway.CodeRow], error) {
-	var list gateway.List[gateway.CodeRow]
-	err := c.get(ctx, c.codesPath(launch, campaign), pageQuery(p), &list)
-	return list, err
+	return get[gateway.List[gateway.CodeRow]](ctx, c, c.codesPath(launch, campaign), pageQuery(p))
 }
 
-func pageQuery(p gateway.Page) url.Values {
+// pageQuery asks for a page; filter is names and values, those that are "" left
+// out.
+func pageQuery(p gateway.Page, filter ...string) url.Values {
 	q := url.Values{}
+	for pair := range slices.Chunk(filter, 2) {
+		if pair[1] != "" {
+			q.Set(pair[0], pair[1])
+		}
+	}
 	if p.Limit != 0 {
 		q.Set("limit", strconv.Itoa(p.Limit))
 	}
@@ -161,16 +160,13 @@ func pageQuery(p gateway.Page) url.Values {
 
 // Code reads a code as it is now.
 func (c *Client) Code(ctx context.Context, launch, code string) (Code, error) {
-	var out Code
-	err := c.get(ctx, c.privatePath(launch, "codes", code), nil, &out)
-	return out, err
+	return get[Code](ctx, c, c.privatePath(launch, "codes", code), nil)
 }
 
 // CodeEvents is the life of a code, oldest first.
 func (c *Client) CodeEvents(ctx context.Context, launch, code string) ([]gateway.AuditEvent, error) {
-	return all(func(p gateway.Page) (list gateway.List[gateway.AuditEvent], err error) {
-		err = c.get(ctx, c.privatePath(launch, "codes", code, "events"), pageQuery(p), &list)
-		return list, err
+	return all(func(p gateway.Page) (gateway.List[gateway.AuditEvent], error) {
+		return get[gateway.List[gateway.AuditEvent]](ctx, c, c.privatePath(launch, "codes", code, "events"), pageQuery(p))
 	})
 }
 
@@ -199,11 +195,10 @@ func (c *Client) ChangeCodes(ctx context.Context, launch string, change gateway.
 	if verbs[change] == "" {
 		return 0, fmt.Errorf("client: there is no change %q", change)
 	}
-	var out struct{ Position uint64 }
-	err = c.put(ctx, c.privatePath(launch, "codes", verbs[change]), struct {
+	out, err := put[struct{ Position uint64 }](ctx, c, c.privatePath(launch, "codes", verbs[change]), struct {
 		note
 		Codes     []string  `json:"codes"`
 		ExpiresAt time.Time `json:"expires_at,omitzero"`
-	}{note{why}, codes, expires}, &out)
+	}{note{why}, codes, expires})
 	return out.Position, err
 }

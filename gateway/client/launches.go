@@ -27,27 +27,10 @@ type Launch struct {
 	Campaigns []*gateway.Campaign `json:"campaigns"`
 }
 
-const launchesPath = "/admin/v1/launches"
+const launchesPath = adminPath + "/launches"
 
 func (c *Client) privatePath(launch string, parts ...string) string {
 	return path(launchesPath, append([]string{launch}, parts...)...)
-}
-
-// get reads something of the private listener.
-func (c *Client) get(ctx context.Context, path string, query url.Values, out any) error {
-	_, err := c.call(ctx, request{method: http.MethodGet, base: c.private, path: path, query: query, repeatable: true}, out)
-	return err
-}
-
-// put changes something of the private listener to a state that sending it
-// twice does not change further.
-func (c *Client) put(ctx context.Context, path string, in, out any) error {
-	q := request{method: http.MethodPost, base: c.private, path: path, repeatable: true}
-	if err := q.json(in); err != nil {
-		return err
-	}
-	_, err := c.call(ctx, q, out)
-	return err
 }
 
 // note is the body of a change that says why.
@@ -57,30 +40,23 @@ type note struct {
 
 // CreateLaunch makes a launch of a policy document, JSON or YAML.
 func (c *Client) CreateLaunch(ctx context.Context, contentType string, document []byte) (Launch, error) {
-	var l Launch
-	_, err := c.call(ctx, request{
-		method: http.MethodPost, base: c.private, path: launchesPath, contentType: contentType, body: document,
-	}, &l)
-	return l, err
+	return answer[Launch](ctx, c, request{method: http.MethodPost, path: launchesPath, contentType: contentType, body: document})
 }
 
 // Launches lists the launches.
 func (c *Client) Launches(ctx context.Context) ([]Launch, error) {
-	var list gateway.List[Launch]
-	err := c.get(ctx, launchesPath, nil, &list)
+	list, err := get[gateway.List[Launch]](ctx, c, launchesPath, nil)
 	return list.Data, err
 }
 
 // Launch reads a launch.
 func (c *Client) Launch(ctx context.Context, launch string) (Launch, error) {
-	var l Launch
-	err := c.get(ctx, c.privatePath(launch), nil, &l)
-	return l, err
+	return get[Launch](ctx, c, c.privatePath(launch), nil)
 }
 
 // Policy reads a launch's policy, and the version of the launch that it is of.
 func (c *Client) Policy(ctx context.Context, launch string) (p gateway.Policy, version uint64, err error) {
-	response, err := c.call(ctx, request{method: http.MethodGet, base: c.private, path: c.privatePath(launch, "policy"), repeatable: true}, &p)
+	response, err := c.call(ctx, request{method: http.MethodGet, path: c.privatePath(launch, "policy"), repeatable: true}, &p)
 	if err != nil {
 		return p, 0, err
 	}
@@ -96,7 +72,7 @@ func versionOf(response *http.Response) uint64 {
 // conflict when somebody changed the launch since that version was read.
 func (c *Client) PutPolicy(ctx context.Context, launch, contentType string, document []byte, version uint64) (p gateway.Policy, now uint64, err error) {
 	q := request{
-		method: http.MethodPut, base: c.private, path: c.privatePath(launch, "policy"), contentType: contentType, body: document,
+		method: http.MethodPut, path: c.privatePath(launch, "policy"), contentType: contentType, body: document,
 		repeatable: version == 0, // the second one would meet the change that the first one made
 	}
 	if version != 0 {
@@ -114,39 +90,30 @@ func (c *Client) PutPolicy(ctx context.Context, launch, contentType string, docu
 // does not exist yet.
 func (c *Client) CheckPolicy(ctx context.Context, launch, contentType string, document []byte, create bool) (gateway.Policy, error) {
 	q := request{
-		method: http.MethodPut, base: c.private, path: c.privatePath(launch, "policy"), query: url.Values{"dry_run": {"true"}},
+		method: http.MethodPut, path: c.privatePath(launch, "policy"), query: url.Values{"dry_run": {"true"}},
 		contentType: contentType, body: document, repeatable: true,
 	}
 	if create {
 		q.method, q.path = http.MethodPost, launchesPath
 	}
-	var out struct{ Policy gateway.Policy }
-	_, err := c.call(ctx, q, &out)
+	out, err := answer[struct{ Policy gateway.Policy }](ctx, c, q)
 	return out.Policy, err
 }
 
 // SetClock sets a launch's clock ahead of the time of day, where the gateway
 // was started for a rehearsal.
 func (c *Client) SetClock(ctx context.Context, launch string, ahead time.Duration) (Launch, error) {
-	var l Launch
-	q := request{method: http.MethodPut, base: c.private, path: c.privatePath(launch, "clock"), repeatable: true}
-	if err := q.json(map[string]any{"ahead": gateway.Duration(ahead)}); err != nil {
-		return l, err
-	}
-	_, err := c.call(ctx, q, &l)
-	return l, err
+	return answer[Launch](ctx, c, request{
+		method: http.MethodPut, path: c.privatePath(launch, "clock"), repeatable: true, in: map[string]any{"ahead": gateway.Duration(ahead)},
+	})
 }
 
 // OpenLaunch lets redemptions in; why is for the audit trail.
 func (c *Client) OpenLaunch(ctx context.Context, launch, why string) (Launch, error) {
-	var l Launch
-	err := c.put(ctx, c.privatePath(launch, "open"), note{why}, &l)
-	return l, err
+	return put[Launch](ctx, c, c.privatePath(launch, "open"), note{why})
 }
 
 // CloseLaunch refuses redemptions until it is opened.
 func (c *Client) CloseLaunch(ctx context.Context, launch, why string) (Launch, error) {
-	var l Launch
-	err := c.put(ctx, c.privatePath(launch, "close"), note{why}, &l)
-	return l, err
+	return put[Launch](ctx, c, c.privatePath(launch, "close"), note{why})
 }

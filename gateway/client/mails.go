@@ -11,55 +11,35 @@ import (
 // Mails lists a launch's e-mails, newest first. Recipients are told to keys
 // with the admin scope only.
 func (c *Client) Mails(ctx context.Context, launch string, f gateway.MailFilter, p gateway.Page) (gateway.List[gateway.MailRow], error) {
-	q := pageQuery(p)
-	for name, value := range map[string]string{"status": string(f.Status), "kind": string(f.Kind), "recipient": f.Recipient} {
-		if value != "" {
-			q.Set(name, value)
-		}
-	}
-	var list gateway.List[gateway.MailRow]
-	err := c.get(ctx, c.privatePath(launch, "mails"), q, &list)
-	return list, err
+	return get[gateway.List[gateway.MailRow]](ctx, c, c.privatePath(launch, "mails"), pageQuery(p, "status", string(f.Status), "kind", string(f.Kind), "recipient", f.Recipient))
 }
 
 // Mail reads one e-mail.
-func (c *Client) Mail(ctx context.Context, launch string, id gateway.ID) (m gateway.MailRow, err error) {
-	err = c.get(ctx, c.privatePath(launch, "mails", id.String()), nil, &m)
-	return m, err
+func (c *Client) Mail(ctx context.Context, launch string, id gateway.ID) (gateway.MailRow, error) {
+	return get[gateway.MailRow](ctx, c, c.privatePath(launch, "mails", id.String()), nil)
 }
 
 // ReplayMail sends an e-mail again that is dead or suppressed.
 func (c *Client) ReplayMail(ctx context.Context, launch string, id gateway.ID) error {
-	_, err := c.call(ctx, request{method: http.MethodPost, base: c.private, path: c.privatePath(launch, "mails", id.String(), "replay")}, nil)
+	_, err := c.call(ctx, request{method: http.MethodPost, path: c.privatePath(launch, "mails", id.String(), "replay")}, nil)
 	return err
 }
 
 // ReplayMails sends all e-mails again that are dead or suppressed and were made
 // since a time, of one kind or of all with "", and returns how many.
 func (c *Client) ReplayMails(ctx context.Context, launch string, kind gateway.MailKind, since time.Time) (int, error) {
-	q := request{method: http.MethodPost, base: c.private, path: c.privatePath(launch, "mails", "replay")}
-	err := q.json(struct {
+	out, err := answer[struct{ Replayed int }](ctx, c, request{method: http.MethodPost, path: c.privatePath(launch, "mails", "replay"), in: struct {
 		Kind  gateway.MailKind `json:"kind,omitempty"`
 		Since time.Time        `json:"since"`
-	}{kind, since})
-	if err != nil {
-		return 0, err
-	}
-	var out struct{ Replayed int }
-	_, err = c.call(ctx, q, &out)
+	}{kind, since}})
 	return out.Replayed, err
 }
 
 // PreviewMail writes an e-mail of a kind with sample data, by the policy's
 // template or by one to try.
-func (c *Client) PreviewMail(ctx context.Context, launch string, kind gateway.MailKind, own *gateway.MailTemplate) (m gateway.RenderedMail, err error) {
-	q := request{method: http.MethodPost, base: c.private, path: c.privatePath(launch, "mails", "preview"), repeatable: true}
-	err = q.json(struct {
+func (c *Client) PreviewMail(ctx context.Context, launch string, kind gateway.MailKind, own *gateway.MailTemplate) (gateway.RenderedMail, error) {
+	return put[gateway.RenderedMail](ctx, c, c.privatePath(launch, "mails", "preview"), struct {
 		Kind     gateway.MailKind      `json:"kind"`
 		Template *gateway.MailTemplate `json:"template,omitempty"`
 	}{kind, own})
-	if err == nil {
-		_, err = c.call(ctx, q, &m)
-	}
-	return m, err
 }

@@ -76,29 +76,26 @@ func (c *Client) publicPath(launch string, parts ...string) string {
 
 // Redeem uses a code, or answers the same redemption again.
 func (c *Client) Redeem(ctx context.Context, launch string, r Redeem) (Redemption, error) {
-	q := request{method: http.MethodPost, base: c.public, path: c.publicPath(launch, "redemptions"), repeatable: true}
+	q := request{method: http.MethodPost, path: c.publicPath(launch, "redemptions"), repeatable: true, in: r}
 	q.set("Admit-Ack", string(r.Ack))
 	q.set("Idempotency-Key", r.IdempotencyKey)
 	q.set("Cookie", r.Cookie)
-	if err := q.json(r); err != nil {
-		return Redemption{}, err
-	}
 	return c.redemption(ctx, q)
 }
 
 // Redemption reads a redemption: with an API key, or the member's own token.
 func (c *Client) Redemption(ctx context.Context, launch string, id gateway.ID) (Redemption, error) {
-	return c.redemption(ctx, request{method: http.MethodGet, base: c.public, path: c.publicPath(launch, "redemptions", id.String()), repeatable: true})
+	return c.redemption(ctx, request{method: http.MethodGet, path: c.publicPath(launch, "redemptions", id.String()), repeatable: true})
 }
 
 // Confirm makes a hold a redemption.
 func (c *Client) Confirm(ctx context.Context, launch string, id gateway.ID) (Redemption, error) {
-	return c.redemption(ctx, request{method: http.MethodPost, base: c.public, path: c.publicPath(launch, "redemptions", id.String(), "confirm"), repeatable: true})
+	return c.redemption(ctx, request{method: http.MethodPost, path: c.publicPath(launch, "redemptions", id.String(), "confirm"), repeatable: true})
 }
 
 // Release gives a held use back.
 func (c *Client) Release(ctx context.Context, launch string, id gateway.ID) (Redemption, error) {
-	return c.redemption(ctx, request{method: http.MethodPost, base: c.public, path: c.publicPath(launch, "redemptions", id.String(), "release"), repeatable: true})
+	return c.redemption(ctx, request{method: http.MethodPost, path: c.publicPath(launch, "redemptions", id.String(), "release"), repeatable: true})
 }
 
 func (c *Client) redemption(ctx context.Context, q request) (Redemption, error) {
@@ -113,23 +110,16 @@ func (c *Client) redemption(ctx context.Context, q request) (Redemption, error) 
 // Validate asks whether a code could be redeemed, without using it. ip is the
 // end user's address, "" for the caller's own.
 func (c *Client) Validate(ctx context.Context, launch, code, ip string) (Validation, error) {
-	q := request{method: http.MethodPost, base: c.public, path: c.publicPath(launch, "validations"), repeatable: true}
-	err := q.json(struct {
+	return put[Validation](ctx, c, c.publicPath(launch, "validations"), struct {
 		Code string `json:"code"`
 		IP   string `json:"ip,omitempty"`
 	}{code, ip})
-	if err != nil {
-		return Validation{}, err
-	}
-	var v Validation
-	_, err = c.call(ctx, q, &v)
-	return v, err
 }
 
 // Visit follows an invitation link: where it leads ("" if the launch has no
 // landing page), and the cookies that it sets.
 func (c *Client) Visit(ctx context.Context, launch, code string) (location string, cookies []*http.Cookie, err error) {
-	response, err := c.send(ctx, request{method: http.MethodGet, base: c.public, path: path("/i", launch, code)})
+	response, err := c.send(ctx, request{method: http.MethodGet, path: path("/i", launch, code)})
 	if err != nil {
 		return "", nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"strconv"
 
 	"admitone/gateway"
 )
@@ -36,28 +35,20 @@ type Purchased struct {
 
 // Purchase tells of a payment; it needs a server key.
 func (c *Client) Purchase(ctx context.Context, launch string, p Purchase) (Purchased, error) {
-	q := request{method: http.MethodPost, base: c.public, path: c.publicPath(launch, "purchases"), repeatable: true}
-	if err := q.json(p); err != nil {
-		return Purchased{}, err
-	}
-	var v Purchased
-	_, err := c.call(ctx, q, &v)
-	return v, err
+	return put[Purchased](ctx, c, c.publicPath(launch, "purchases"), p)
 }
 
 // Stripe sends an event as Stripe would: the raw body and its Stripe-Signature.
 func (c *Client) Stripe(ctx context.Context, launch string, body []byte, signature string) (Purchased, error) {
-	q := request{method: http.MethodPost, base: c.public, path: c.publicPath(launch, "hooks", "stripe"), contentType: "application/json", body: body, repeatable: true}
+	q := request{method: http.MethodPost, path: c.publicPath(launch, "hooks", "stripe"), contentType: "application/json", body: body, repeatable: true}
 	q.set("Stripe-Signature", signature)
-	var v Purchased
-	_, err := c.call(ctx, q, &v)
-	return v, err
+	return answer[Purchased](ctx, c, q)
 }
 
 // Gumroad sends a ping as Gumroad would, and tells what its licence key is now.
 func (c *Client) Gumroad(ctx context.Context, launch, token string, form url.Values) (string, error) {
 	q := request{
-		method: http.MethodPost, base: c.public, path: c.publicPath(launch, "hooks", "gumroad"), query: url.Values{"token": {token}},
+		method: http.MethodPost, path: c.publicPath(launch, "hooks", "gumroad"), query: url.Values{"token": {token}},
 		contentType: "application/x-www-form-urlencoded", body: []byte(form.Encode()), repeatable: true,
 	}
 	var v struct {
@@ -93,55 +84,28 @@ type ReferralStats struct {
 // ReferralCode is a member's code, made when it is first asked for: the
 // member's own with its token (subject ""), anybody's with a server key.
 func (c *Client) ReferralCode(ctx context.Context, launch, subject string) (ReferralCode, error) {
-	var v ReferralCode
-	_, err := c.call(ctx, c.referral(launch, "code", subject), &v)
-	return v, err
+	return get[ReferralCode](ctx, c, c.publicPath(launch, "referral", "code"), pageQuery(gateway.Page{}, "subject", subject))
 }
 
 // ReferralStats is what a member's referrals came to.
 func (c *Client) ReferralStats(ctx context.Context, launch, subject string) (ReferralStats, error) {
-	var v ReferralStats
-	_, err := c.call(ctx, c.referral(launch, "stats", subject), &v)
-	return v, err
-}
-
-func (c *Client) referral(launch, what, subject string) request {
-	q := request{method: http.MethodGet, base: c.public, path: c.publicPath(launch, "referral", what), query: url.Values{"limit": {strconv.Itoa(100)}}, repeatable: true}
-	if subject != "" {
-		q.query.Set("subject", subject)
-	}
-	return q
+	return get[ReferralStats](ctx, c, c.publicPath(launch, "referral", "stats"), pageQuery(gateway.Page{Limit: 100}, "subject", subject))
 }
 
 // ValidateReferral asks whether a referral code could be used.
 func (c *Client) ValidateReferral(ctx context.Context, launch, code string) (ReferralValidity, error) {
-	q := request{method: http.MethodPost, base: c.public, path: c.publicPath(launch, "referral", "validate"), repeatable: true}
-	if err := q.json(map[string]string{"code": code}); err != nil {
-		return ReferralValidity{}, err
-	}
-	var v ReferralValidity
-	_, err := c.call(ctx, q, &v)
-	return v, err
+	return put[ReferralValidity](ctx, c, c.publicPath(launch, "referral", "validate"), map[string]string{"code": code})
 }
 
 // Rewards lists friends' rewards; referrer "" is everybody's.
 func (c *Client) Rewards(ctx context.Context, launch string, status gateway.RewardStatus, referrer string, p gateway.Page) (gateway.List[gateway.RewardRow], error) {
-	q := pageQuery(p)
-	for name, value := range map[string]string{"status": string(status), "referrer": referrer} {
-		if value != "" {
-			q.Set(name, value)
-		}
-	}
-	var list gateway.List[gateway.RewardRow]
-	err := c.get(ctx, c.privatePath(launch, "rewards"), q, &list)
-	return list, err
+	return get[gateway.List[gateway.RewardRow]](ctx, c, c.privatePath(launch, "rewards"), pageQuery(p, "status", string(status), "referrer", referrer))
 }
 
 // DecideReward approves or rejects the reward for a friend's purchase.
 func (c *Client) DecideReward(ctx context.Context, launch, subject string, d gateway.RewardDecision, why string) (gateway.RewardStatus, error) {
-	var v struct {
+	v, err := put[struct {
 		Status gateway.RewardStatus `json:"status"`
-	}
-	err := c.put(ctx, c.privatePath(launch, "rewards", subject, string(d)), note{why}, &v)
+	}](ctx, c, c.privatePath(launch, "rewards", subject, string(d)), note{why})
 	return v.Status, err
 }

@@ -25,49 +25,33 @@ type RedemptionNow struct {
 
 // Redemptions lists redemptions, newest first, as Postgres knows them.
 func (c *Client) Redemptions(ctx context.Context, launch string, f gateway.RedemptionFilter, p gateway.Page) (gateway.List[gateway.RedemptionRow], error) {
-	q := pageQuery(p)
-	for name, value := range map[string]string{"campaign": f.Campaign, "subject": f.Subject, "code": string(f.Code), "status": string(f.Status)} {
-		if value != "" {
-			q.Set(name, value)
-		}
-	}
-	var list gateway.List[gateway.RedemptionRow]
-	err := c.get(ctx, c.privatePath(launch, "redemptions"), q, &list)
-	return list, err
+	return get[gateway.List[gateway.RedemptionRow]](ctx, c, c.privatePath(launch, "redemptions"), pageQuery(p, "campaign", f.Campaign, "subject", f.Subject, "code", string(f.Code), "status", string(f.Status)))
 }
 
 // RedemptionNow reads a redemption on the private listener.
 func (c *Client) RedemptionNow(ctx context.Context, launch string, id gateway.ID) (RedemptionNow, error) {
-	var r RedemptionNow
-	err := c.get(ctx, c.privatePath(launch, "redemptions", id.String()), nil, &r)
-	return r, err
+	return get[RedemptionNow](ctx, c, c.privatePath(launch, "redemptions", id.String()), nil)
 }
 
 // Rollback takes a committed redemption back; why is for the audit trail.
 func (c *Client) Rollback(ctx context.Context, launch string, id gateway.ID, why string) (RedemptionNow, error) {
-	var r RedemptionNow
-	err := c.put(ctx, c.privatePath(launch, "redemptions", id.String(), "rollback"), note{why}, &r)
-	return r, err
+	return put[RedemptionNow](ctx, c, c.privatePath(launch, "redemptions", id.String(), "rollback"), note{why})
 }
 
 // Stats are a launch's figures.
 func (c *Client) Stats(ctx context.Context, launch string) (gateway.Stats, error) {
-	var s gateway.Stats
-	err := c.get(ctx, c.privatePath(launch, "stats"), nil, &s)
-	return s, err
+	return get[gateway.Stats](ctx, c, c.privatePath(launch, "stats"), nil)
 }
 
 // Analytics are a launch's funnels and what follows from them.
 func (c *Client) Analytics(ctx context.Context, launch string) (gateway.Analytics, error) {
-	var a gateway.Analytics
-	err := c.get(ctx, c.privatePath(launch, "analytics"), nil, &a)
-	return a, err
+	return get[gateway.Analytics](ctx, c, c.privatePath(launch, "analytics"), nil)
 }
 
 // AnalyticsCSV writes a launch's funnels as CSV.
 func (c *Client) AnalyticsCSV(ctx context.Context, launch string, to io.Writer) error {
 	response, err := c.send(ctx, request{
-		method: http.MethodGet, base: c.private, path: c.privatePath(launch, "analytics"), query: url.Values{"format": {"csv"}}, repeatable: true,
+		method: http.MethodGet, path: c.privatePath(launch, "analytics"), query: url.Values{"format": {"csv"}}, repeatable: true,
 	})
 	if err != nil {
 		return err
@@ -81,9 +65,7 @@ func (c *Client) AnalyticsCSV(ctx context.Context, launch string, to io.Writer) 
 
 // Events lists what operators did to a launch, newest first.
 func (c *Client) Events(ctx context.Context, launch string, p gateway.Page) (gateway.List[gateway.AuditEvent], error) {
-	var list gateway.List[gateway.AuditEvent]
-	err := c.get(ctx, c.privatePath(launch, "events"), pageQuery(p), &list)
-	return list, err
+	return get[gateway.List[gateway.AuditEvent]](ctx, c, c.privatePath(launch, "events"), pageQuery(p))
 }
 
 // Anomalies lists what was unusual, newest first; with open only what still is.
@@ -92,39 +74,31 @@ func (c *Client) Anomalies(ctx context.Context, launch string, open bool, p gate
 	if open {
 		q.Set("state", "open")
 	}
-	var list gateway.List[gateway.Anomaly]
-	err := c.get(ctx, c.privatePath(launch, "anomalies"), q, &list)
-	return list, err
+	return get[gateway.List[gateway.Anomaly]](ctx, c, c.privatePath(launch, "anomalies"), q)
 }
 
 // Conflicts lists what Postgres' constraints refused.
 func (c *Client) Conflicts(ctx context.Context, launch string) ([]gateway.ConflictRow, error) {
-	return all(func(p gateway.Page) (list gateway.List[gateway.ConflictRow], err error) {
-		err = c.get(ctx, c.privatePath(launch, "conflicts"), pageQuery(p), &list)
-		return list, err
+	return all(func(p gateway.Page) (gateway.List[gateway.ConflictRow], error) {
+		return get[gateway.List[gateway.ConflictRow]](ctx, c, c.privatePath(launch, "conflicts"), pageQuery(p))
 	})
 }
 
 // Parked lists journal records that could not be applied.
 func (c *Client) Parked(ctx context.Context, launch string) ([]gateway.ParkedRow, error) {
-	return all(func(p gateway.Page) (list gateway.List[gateway.ParkedRow], err error) {
-		err = c.get(ctx, c.privatePath(launch, "parked"), pageQuery(p), &list)
-		return list, err
+	return all(func(p gateway.Page) (gateway.List[gateway.ParkedRow], error) {
+		return get[gateway.List[gateway.ParkedRow]](ctx, c, c.privatePath(launch, "parked"), pageQuery(p))
 	})
 }
 
 // Position is how far a launch's journal is, in Redis and in Postgres.
 func (c *Client) Position(ctx context.Context, launch string) (gateway.Position, error) {
-	var p gateway.Position
-	err := c.get(ctx, c.privatePath(launch, "position"), nil, &p)
-	return p, err
+	return get[gateway.Position](ctx, c, c.privatePath(launch, "position"), nil)
 }
 
 // Verify compares a launch in Redis and in Postgres.
 func (c *Client) Verify(ctx context.Context, launch string) (gateway.VerifyReport, error) {
-	var r gateway.VerifyReport
-	err := c.put(ctx, c.privatePath(launch, "verify"), struct{}{}, &r)
-	return r, err
+	return put[gateway.VerifyReport](ctx, c, c.privatePath(launch, "verify"), struct{}{})
 }
 
 // Readiness is what /readyz says.

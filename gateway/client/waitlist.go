@@ -59,15 +59,10 @@ type Offer struct {
 
 // Join takes a place on the waitlist, or answers the one that the address has.
 func (c *Client) Join(ctx context.Context, launch string, j Join) (Joined, error) {
-	q := request{method: http.MethodPost, base: c.public, path: c.publicPath(launch, "waitlist"), repeatable: true}
+	q := request{method: http.MethodPost, path: c.publicPath(launch, "waitlist"), repeatable: true, in: j}
 	q.set("Admit-Ack", string(j.Ack))
 	q.set("Idempotency-Key", j.IdempotencyKey)
-	var a Joined
-	if err := q.json(j); err != nil {
-		return a, err
-	}
-	_, err := c.call(ctx, q, &a)
-	return a, err
+	return answer[Joined](ctx, c, q)
 }
 
 // Place reads where the entry of a ticket stands.
@@ -92,8 +87,6 @@ func (c *Client) ConfirmAddress(ctx context.Context, launch, ticket string) (Pla
 }
 
 func (c *Client) place(ctx context.Context, method, launch, ticket string, verb ...string) (Place, error) {
-	var p Place
 	parts := append([]string{"waitlist", ticket}, verb...)
-	_, err := c.call(ctx, request{method: method, base: c.public, path: c.publicPath(launch, parts...), repeatable: true}, &p)
-	return p, err
+	return answer[Place](ctx, c, request{method: method, path: c.publicPath(launch, parts...), repeatable: true})
 }

@@ -37,53 +37,35 @@ func (c *Client) RotateWebhook(ctx context.Context, launch string, id gateway.ID
 	}{gateway.Duration(overlap)})
 }
 
-func (c *Client) webhookSecret(ctx context.Context, path string, in any) (w NewWebhook, err error) {
-	q := request{method: http.MethodPost, base: c.private, path: path}
-	if err := q.json(in); err != nil {
-		return w, err
-	}
-	_, err = c.call(ctx, q, &w)
-	return w, err
+func (c *Client) webhookSecret(ctx context.Context, path string, in any) (NewWebhook, error) {
+	return answer[NewWebhook](ctx, c, request{method: http.MethodPost, path: path, in: in})
 }
 
 // Webhooks lists a launch's endpoints.
 func (c *Client) Webhooks(ctx context.Context, launch string) ([]gateway.WebhookEndpoint, error) {
-	var list gateway.List[gateway.WebhookEndpoint]
-	err := c.get(ctx, c.privatePath(launch, "webhooks"), nil, &list)
+	list, err := get[gateway.List[gateway.WebhookEndpoint]](ctx, c, c.privatePath(launch, "webhooks"), nil)
 	return list.Data, err
 }
 
 // Webhook reads an endpoint.
-func (c *Client) Webhook(ctx context.Context, launch string, id gateway.ID) (w gateway.WebhookEndpoint, err error) {
-	err = c.get(ctx, c.privatePath(launch, "webhooks", id.String()), nil, &w)
-	return w, err
+func (c *Client) Webhook(ctx context.Context, launch string, id gateway.ID) (gateway.WebhookEndpoint, error) {
+	return get[gateway.WebhookEndpoint](ctx, c, c.privatePath(launch, "webhooks", id.String()), nil)
 }
 
 // EditWebhook changes an endpoint.
-func (c *Client) EditWebhook(ctx context.Context, launch string, id gateway.ID, w WebhookChange) (e gateway.WebhookEndpoint, err error) {
-	q := request{method: http.MethodPatch, base: c.private, path: c.privatePath(launch, "webhooks", id.String()), repeatable: true}
-	if err := q.json(w); err != nil {
-		return e, err
-	}
-	_, err = c.call(ctx, q, &e)
-	return e, err
+func (c *Client) EditWebhook(ctx context.Context, launch string, id gateway.ID, w WebhookChange) (gateway.WebhookEndpoint, error) {
+	return answer[gateway.WebhookEndpoint](ctx, c, request{method: http.MethodPatch, path: c.privatePath(launch, "webhooks", id.String()), repeatable: true, in: w})
 }
 
 // DeleteWebhook forgets an endpoint and its log.
 func (c *Client) DeleteWebhook(ctx context.Context, launch string, id gateway.ID) error {
-	_, err := c.call(ctx, request{method: http.MethodDelete, base: c.private, path: c.privatePath(launch, "webhooks", id.String()), repeatable: true}, nil)
+	_, err := c.call(ctx, request{method: http.MethodDelete, path: c.privatePath(launch, "webhooks", id.String()), repeatable: true}, nil)
 	return err
 }
 
 // Deliveries lists an endpoint's deliveries, newest first; state "" is all.
 func (c *Client) Deliveries(ctx context.Context, launch string, id gateway.ID, state string, p gateway.Page) (gateway.List[gateway.WebhookDelivery], error) {
-	q := pageQuery(p)
-	if state != "" {
-		q.Set("state", state)
-	}
-	var list gateway.List[gateway.WebhookDelivery]
-	err := c.get(ctx, c.privatePath(launch, "webhooks", id.String(), "deliveries"), q, &list)
-	return list, err
+	return get[gateway.List[gateway.WebhookDelivery]](ctx, c, c.privatePath(launch, "webhooks", id.String(), "deliveries"), pageQuery(p, "state", state))
 }
 
 // ReplayWebhook sends one delivery again, or with a zero id all that failed
@@ -96,11 +78,6 @@ func (c *Client) ReplayWebhook(ctx context.Context, launch string, id, delivery 
 	if delivery != (gateway.ID{}) {
 		in.Delivery = delivery.String()
 	}
-	var out struct{ Replayed int }
-	q := request{method: http.MethodPost, base: c.private, path: c.privatePath(launch, "webhooks", id.String(), "replay")}
-	if err := q.json(in); err != nil {
-		return 0, err
-	}
-	_, err := c.call(ctx, q, &out)
+	out, err := answer[struct{ Replayed int }](ctx, c, request{method: http.MethodPost, path: c.privatePath(launch, "webhooks", id.String(), "replay"), in: in})
 	return out.Replayed, err
 }
