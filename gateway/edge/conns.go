@@ -64,7 +64,7 @@ var fullAnswer = []byte("HTTP/1.1 503 Service Unavailable\r\nConnection: close\r
 func (g *guard) admit(c net.Conn) (*conn, string) {
 	peer := peerAddress(c.RemoteAddr())
 	counts := peer.IsValid() && !g.proxies.trusts(peer)
-	admitted := &conn{Conn: c, guard: g}
+	admitted := &conn{Conn: c, guard: g, read: deadline{set: c.SetReadDeadline}, write: deadline{set: c.SetWriteDeadline}}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.open) >= g.most {
@@ -98,9 +98,10 @@ func (g *guard) closeAll() {
 // conn is a connection that counts itself out when it closes.
 type conn struct {
 	net.Conn
-	guard *guard
-	peer  netip.Prefix // the zero Prefix: not counted by address
-	once  sync.Once
+	guard       *guard
+	peer        netip.Prefix // the zero Prefix: not counted by address
+	once        sync.Once
+	read, write deadline
 }
 
 func (c *conn) Close() error {
