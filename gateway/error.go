@@ -31,6 +31,7 @@ const (
 	CountryDenied          Reason = "country_denied"
 	ChallengeRequired      Reason = "challenge_required"
 	InviterLimited         Reason = "inviter_limited"
+	HoldsExceeded          Reason = "holds_exceeded"
 	AttemptsExceeded       Reason = "attempts_exceeded"
 	LaunchClosed           Reason = "launch_closed"
 	Overloaded             Reason = "overloaded"
@@ -99,6 +100,7 @@ var sentences = map[Reason]string{
 	AddressDenied:          "This launch does not take requests from this address.",
 	CountryDenied:          "This launch is not open to the country that this address is in.",
 	InviterLimited:         "Many invitations of this member were used lately. Try again later.",
+	HoldsExceeded:          "Too many codes were set aside from this address. Wait before you try again.",
 	ChallengeRequired:      "Show that you are a person: solve the challenge and send its token as challenge.",
 	AttemptsExceeded:       "Too many failed attempts. Wait before you try again.",
 	LaunchClosed:           "This launch is closed.",

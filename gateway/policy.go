@@ -121,9 +121,10 @@ type RefillPolicy struct {
 	Every      Duration `json:"every"`       // how often all members are topped up
 }
 
-// HoldsPolicy bounds how long a use may be set aside.
+// HoldsPolicy bounds how long a use may be set aside, and how often.
 type HoldsPolicy struct {
-	Expires Duration `json:"expires"`
+	Expires    Duration `json:"expires"`
+	PerAddress Rate     `json:"per_address"`
 }
 
 // LimitsPolicy slows guessing and repeated use.
@@ -216,7 +217,7 @@ func DefaultPolicy(launch string) Policy {
 			Personal: PersonalCodes{Uses: 1, Expires: 30 * day, Format: random.Format, PerDay: 50}, Bulk: random, VIP: random, Waitlist: expiring(7 * day),
 			Link: CodeDefaults{Uses: 100, Format: "{random:10}"}, Referral: CodeDefaults{Uses: 10, Format: "{random:8}"},
 		},
-		Holds: HoldsPolicy{Expires: Duration(15 * time.Minute)},
+		Holds: HoldsPolicy{Expires: Duration(15 * time.Minute), PerAddress: Rate{300, Duration(time.Hour)}},
 		Limits: LimitsPolicy{
 			FailedAttempts: AttemptsPolicy{
 				PerAddress: Rate{3, Duration(time.Hour)}, PerSubject: Rate{10, Duration(time.Hour)},

@@ -153,9 +153,10 @@ func (v *policyCheck) abuse(p *Policy) {
 	v.that(dedup != DedupChallenge || a.Challenge.Provider != ChallengeOff, "limits.address_dedup.action", "to use challenge, set abuse.challenge.provider")
 }
 
-func (v *policyCheck) perInviter(r Rate) {
+// windows checks a rate that is counted in windows which follow each other.
+func (v *policyCheck) windows(r Rate, path, example string) {
 	v.that(r == Rate{} || r.Count >= 1 && r.Count <= MaxUses && r.Window.exact() && r.Window >= Duration(time.Minute) && r.Window <= 30*day,
-		"limits.per_inviter", `use a rate such as "20/1d" (in 1m to 30d) or "off"`)
+		path, `use a rate such as "%s" (in 1m to 30d) or "off"`, example)
 }
 
 func (v *policyCheck) browsers(b *BrowsersPolicy) {

@@ -235,17 +235,20 @@ func textLike(value any) string {
 }
 
 // suggest says what an unknown field may have been meant to be: a field beside
-// it that is spelled nearly so, one of that name elsewhere in the policy, or
-// else whatever fits there.
+// it that is spelled nearly so, one of that name deeper in the section or else
+// elsewhere in the policy, or else whatever fits there.
 func suggest(path, name string, names []string) string {
 	name = name[:min(len(name), 40)]
 	nearest := slices.MinFunc(names, func(a, b string) int { return edits(name, a) - edits(name, b) })
 	if edits(name, nearest) <= max(2, len(nearest)/3) {
 		return "did you mean " + join(path, nearest) + "?"
 	}
-	for _, known := range fieldPaths("", reflect.TypeFor[Policy]()) {
-		if strings.HasSuffix("."+known, "."+name) {
-			return "did you mean " + known + "?"
+	all := fieldPaths("", reflect.TypeFor[Policy]())
+	for _, section := range []string{path + ".", ""} {
+		for _, known := range all {
+			if strings.HasPrefix(known, section) && strings.HasSuffix("."+known, "."+name) {
+				return "did you mean " + known + "?"
+			}
 		}
 	}
 	return "the fields here are " + strings.Join(names, ", ")

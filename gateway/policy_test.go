@@ -40,7 +40,7 @@ func TestParsePolicyErrors(t *testing.T) {
 	for in, want := range map[string]string{
 		`"limits":{"failed_attemps":{}}`:                        "limits.failed_attemps: unknown field; did you mean limits.failed_attempts?",
 		`"limits":{"per_address":"3/1h"}`:                       "limits.per_address: unknown field; did you mean limits.failed_attempts.per_address?",
-		`"holds":{"webhooks":[]}`:                               "holds.webhooks: unknown field; the fields here are expires",
+		`"holds":{"webhooks":[]}`:                               "holds.webhooks: unknown field; the fields here are expires, per_address",
 		`"a b\u001b":1`:                                         `"a b\x1b": unknown field; the fields here are launch, name, landing_url, ack, refusals, subjects, codes, holds, limits, abuse, unlock, waitlist, referrals, rewards, attribution, browsers, anomalies, email, retention`,
 		`"ack":"perhaps"`:                                       "ack: use one of: accepted, persisted",
 		`"ack":true`:                                            `ack: found true where a text such as "true" is expected`,
@@ -59,6 +59,7 @@ func TestParsePolicyErrors(t *testing.T) {
 		`"holds":{"expires":"8d"}`:                              "holds.expires: use a duration from 1s to 7d",
 		`"holds":{"expires":""}`:                                "holds.expires: use a duration from 1s to 7d",
 		`"holds":"15m"`:                                         `holds: found the text "15m" where an object with fields such as expires is expected`,
+		`"holds":{"per_address":"1/31d"}`:                       `holds.per_address: use a rate such as "300/1h" (in 1m to 30d) or "off"`,
 		`"limits":[]`:                                           "limits: found a list where an object with fields such as failed_attempts is expected",
 		`"limits":{"ipv6_prefix":129}`:                          "limits.ipv6_prefix: use a whole number from 32 to 128",
 		`"limits":{"address_dedup":{"action":"warn"}}`:          "limits.address_dedup.action: use one of: refuse, signal, challenge, off",
@@ -259,7 +260,7 @@ func TestPolicyRoundTrip(t *testing.T) {
 				Personal: personal.Draw(t, "personal"), Bulk: codes.Draw(t, "bulk"), VIP: codes.Draw(t, "vip"),
 				Waitlist: codes.Draw(t, "waitlist"), Link: codes.Draw(t, "link"), Referral: codes.Draw(t, "referral"),
 			},
-			Holds: HoldsPolicy{duration(t, "holds", Duration(time.Second), 7*day)},
+			Holds: HoldsPolicy{duration(t, "holds", Duration(time.Second), 7*day), busy.Draw(t, "holders")},
 			Limits: LimitsPolicy{
 				FailedAttempts: AttemptsPolicy{rate.Draw(t, "per_address"), rate.Draw(t, "per_subject")},
 				AddressDedup:   DedupPolicy{duration(t, "dedup", Duration(time.Minute), 90*day), choose("action", DedupOff, DedupSignal, DedupRefuse)},

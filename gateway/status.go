@@ -30,6 +30,7 @@ var statuses = map[Reason]int{
 	CountryDenied:          http.StatusForbidden,
 	ChallengeRequired:      http.StatusForbidden,
 	InviterLimited:         http.StatusTooManyRequests,
+	HoldsExceeded:          http.StatusTooManyRequests,
 	AttemptsExceeded:       http.StatusTooManyRequests,
 	LaunchClosed:           http.StatusConflict,
 	Overloaded:             http.StatusServiceUnavailable,

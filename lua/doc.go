@@ -25,6 +25,7 @@
 //	ao:{l}:holds      zset    redemption id → when the hold is over
 //	ao:{l}:attempts:0 hash    failures by address and subject; 0 and 1 take turns
 //	ao:{l}:dedup:0    hash    who redeemed from an address; 0 and 1 take turns
+//	ao:{l}:holders    hash    holds by address in a window of time
 //	ao:{l}:journal    stream  one record a script call, id = position
 //	ao:{l}:restore    string  epoch of the restore under way: it fences off an earlier one
 //

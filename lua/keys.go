@@ -19,7 +19,7 @@ type keys struct {
 	meta, config, campaigns, holds, members, journal string
 	payments, earnings                               string
 	restore                                          string // epoch of the restore under way
-	attempts0, attempts1, dedup0, dedup1             string
+	attempts0, attempts1, dedup0, dedup1, holders    string
 	queue, offers, releases, joins0, joins1          string // of the waitlist
 	codePrefix, subjectPrefix, entryPrefix           string
 }
@@ -29,7 +29,7 @@ func newKeys(launch string) *keys {
 	return &keys{
 		meta: p + "meta", config: p + "config", campaigns: p + "campaigns", holds: p + "holds", members: p + "members", payments: p + "payments", earnings: p + "earnings",
 		journal: p + "journal", restore: p + "restore", attempts0: p + "attempts:0", attempts1: p + "attempts:1",
-		dedup0: p + "dedup:0", dedup1: p + "dedup:1", queue: p + "queue", offers: p + "offers", releases: p + "releases", joins0: p + "joins:0", joins1: p + "joins:1",
+		dedup0: p + "dedup:0", dedup1: p + "dedup:1", holders: p + "holders", queue: p + "queue", offers: p + "offers", releases: p + "releases", joins0: p + "joins:0", joins1: p + "joins:1",
 		codePrefix: p + "c:", subjectPrefix: p + "s:", entryPrefix: p + "e:",
 	}
 }

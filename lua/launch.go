@@ -338,7 +338,8 @@ func rules(p gateway.Policy, open bool) string {
 		words = append(words, strconv.FormatInt(n, 10))
 	}
 	return strings.Join(append(words, flag(p.Refusals == gateway.RefusalsOpaque), p.Limits.AddressDedup.Action,
-		strconv.Itoa(p.Limits.PerInviter.Count), strconv.FormatInt(ms(p.Limits.PerInviter.Window), 10)), ";") + "|" + memberRules(p) + "|" + rewardRules(&p.Rewards)
+		strconv.Itoa(p.Limits.PerInviter.Count), strconv.FormatInt(ms(p.Limits.PerInviter.Window), 10),
+		strconv.Itoa(p.Holds.PerAddress.Count), strconv.FormatInt(ms(p.Holds.PerAddress.Window), 10)), ";") + "|" + memberRules(p) + "|" + rewardRules(&p.Rewards)
 }
 
 func flag(b bool) string {

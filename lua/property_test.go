@@ -64,6 +64,8 @@ func (m *machine) begin(t *rapid.T) {
 	if rapid.Bool().Draw(t, "dedup") {
 		p.Limits.AddressDedup.Action = gateway.DedupRefuse
 	}
+	// No window of this length ends while the test runs, or once in a month.
+	p.Holds.PerAddress = gateway.Rate{Count: rapid.IntRange(1, 5).Draw(t, "holds"), Window: gateway.Duration(30 * 24 * time.Hour)}
 	if rapid.Bool().Draw(t, "opaque") {
 		p.Refusals = gateway.RefusalsOpaque
 	}

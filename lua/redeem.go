@@ -13,7 +13,7 @@ import (
 )
 
 var redeemScript = declare("redeem", contract{
-	keys:     "meta journal campaigns holds members attempts0 attempts1 dedup0 dedup1 queue offers",
+	keys:     "meta journal campaigns holds members attempts0 attempts1 dedup0 dedup1 queue offers holders",
 	eachKeys: "code_bucket subject_bucket entry_bucket",
 	args:     "epoch seen bound purpose",
 	eachArgs: "id mode code subject address email entry proof sealed",
@@ -228,7 +228,7 @@ func (c *redeemCall) testimony(owner string) testimony {
 
 // redeemKeys are the keys of a batch but for its items'.
 func redeemKeys(l *launch, items int) []string {
-	return append(make([]string, 0, 11+3*items), l.meta, l.journal, l.campaigns, l.holds, l.members, l.attempts0, l.attempts1, l.dedup0, l.dedup1, l.queue, l.offers)
+	return append(make([]string, 0, 12+3*items), l.meta, l.journal, l.campaigns, l.holds, l.members, l.attempts0, l.attempts1, l.dedup0, l.dedup1, l.queue, l.offers, l.holders)
 }
 
 // batchTimeout bounds one script call of a batch, all of Redis' delays

@@ -2,7 +2,7 @@
 -- record. An item that fails harms no other.
 --
 -- uses history records attempts waitlist members
--- KEYS meta journal campaigns holds members attempts0 attempts1 dedup0 dedup1 queue offers
+-- KEYS meta journal campaigns holds members attempts0 attempts1 dedup0 dedup1 queue offers holders
 -- KEYS each code_bucket subject_bucket entry_bucket
 -- ARGV epoch seen bound purpose
 -- ARGV each id mode code subject address email entry proof sealed
@@ -13,7 +13,7 @@
 -- REPLY each refused reason retry_ms
 -- REPLY each failed why
 local meta, journal, campaigns, holds, members = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local attempts0, attempts1, dedup0, dedup1, queue, offers = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
+local attempts0, attempts1, dedup0, dedup1, queue, offers, holders = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 local epoch, seen, bound, purpose = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 local history, breach = open_history(meta, epoch, seen)
@@ -29,7 +29,7 @@ local asserts = purpose == 'assert'
 -- Reading: every key is read before the first write, each record once.
 local items, who, met = {}, {}, {}
 for i = 5, #ARGV do
-  local packed, at = ARGV[i], 9 + 3 * (i - 4)
+  local packed, at = ARGV[i], 10 + 3 * (i - 4)
   local id, mode, solved, vouched, code, subject, address, email, entry, proof, rest =
     string.match(packed, '^([^\t]*)\t(%l+)(%+?)(!?)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t()')
   -- One constructor: a table that grows field by field is hashed anew each time.
@@ -47,12 +47,13 @@ for i = 5, #ARGV do
   end
 end
 
--- addresses lists those of the batch, each once; guessers are they and the
--- subjects that guesses count against, as attempts tell them apart.
-local function addresses()
+-- addresses lists those of the batch, or of its items of one mode, each once;
+-- guessers are they and the subjects that guesses count against, as attempts
+-- tell them apart.
+local function addresses(mode)
   local list, listed = {}, {}
   for _, item in ipairs(items) do
-    if item.address ~= '' and not listed[item.address] then
+    if item.address ~= '' and (not mode or item.mode == mode) and not listed[item.address] then
       listed[item.address] = true
       list[#list + 1] = item.address
     end
@@ -74,6 +75,19 @@ local function guessers()
 end
 local attempts = open_attempts(rules, attempts0, attempts1, now, guessers)
 local dedup = rules.dedup_ms > 0 and open_turns({dedup0, dedup1}, rules.dedup_ms, now, addresses) or nil
+
+-- Holds are counted by address in windows that follow each other: a hold gives
+-- its use back, so nothing else bounds how many records they leave.
+local held
+local from = rules.holders.n > 0 and not asserts and addresses('hold') or {}
+if #from > 0 then
+  local v = redis.call('HMGET', holders, '#', unpack(from))
+  held = {window = math.floor(now / rules.holders.ms), count = {}, dirty = {}}
+  held.stale = v[1] and tonumber(v[1]) ~= held.window
+  for i, address in ipairs(from) do
+    held.count[address] = not held.stale and tonumber(v[i + 1]) or 0
+  end
+end
 
 local codes, subjects, groups, records = {}, {}, {}, {}
 for i, packed in ipairs(redis.call('HMGET', members, unpack(who))) do
@@ -306,6 +320,9 @@ local function refusal(item, s, c)
   if wait > 0 then
     return 'attempts_exceeded', wait
   end
+  if held and item.mode == 'hold' and (held.count[item.address] or 0) >= rules.holders.n then
+    return 'holds_exceeded', (held.window + 1) * rules.holders.ms - now
+  end
   if not c then
     return 'code_unknown'
   end
@@ -383,16 +400,20 @@ local function decide(item)
     return line('refused', why, int(wait or 0))
   end
   local made = {id = item.id, status = 'c', code = item.code, campaign = c.campaign, expires = nil, proof = item.proof}
-  local held = 0
+  local sets_aside = 0
   if item.mode == 'hold' then
-    made.status, made.expires, held = 'h', now + rules.hold_ms, 1
+    made.status, made.expires, sets_aside = 'h', now + rules.hold_ms, 1
     held_until[#held_until + 1] = int(made.expires)
     held_until[#held_until + 1] = made.id
+    if held and item.address ~= '' then
+      held.count[item.address] = held.count[item.address] + 1
+      held.dirty[item.address] = true
+    end
   end
   if not asserts and shares_address(item) then
     events[#events + 1] = table.concat({'signal', 'shared_address', item.id, item.code, c.campaign, item.subject, item.address}, '\t')
   end
-  use(c, campaign_of(c.campaign), 1, held)
+  use(c, campaign_of(c.campaign), 1, sets_aside)
   if c.issuer ~= '' and rules.inviter.n > 0 then
     local inviter = issuer_of(c)
     local brought, window = brought_by(inviter)
@@ -472,6 +493,18 @@ if #events > 0 then
   end
   if dedup then
     save_turns(dedup)
+  end
+  if held and next(held.dirty) then
+    if held.stale then
+      redis.call('UNLINK', holders)
+    end
+    local fields = {'#', int(held.window)}
+    for address in pairs(held.dirty) do
+      fields[#fields + 1] = address
+      fields[#fields + 1] = int(held.count[address])
+    end
+    redis.call('HSET', holders, unpack(fields))
+    redis.call('PEXPIRE', holders, int(2 * rules.holders.ms))
   end
 end
 return answer('decided', int(history.seq), int(history.version), int(history.persisted), int(now), table.concat(replies, '\n'))

@@ -31,6 +31,7 @@ type Restore struct {
 	paces    map[uint32]gateway.Rate // of campaigns
 	paced    map[uint32]int          // uses in the present window
 	joins    [2]map[string][]string  // times of joins by address, of the two turns
+	holders  map[string]int          // holds in the present window, by address
 }
 
 // RestoreCount is how many rows a restore wrote or a comparison read.
@@ -39,10 +40,10 @@ type RestoreCount struct{ Campaigns, Codes, Redemptions, Members, Entries, Payme
 // Restore empties the launch in Redis and returns what writes it anew, in an
 // epoch of its own.
 func (s *Store) Restore(ctx context.Context, name string, epoch uint64) (*Restore, error) {
-	r := &Restore{store: s, keys: newKeys(name), epoch: epoch, template: map[uint32]gateway.Template{}, paces: map[uint32]gateway.Rate{}, paced: map[uint32]int{}}
+	r := &Restore{store: s, keys: newKeys(name), epoch: epoch, template: map[uint32]gateway.Template{}, paces: map[uint32]gateway.Rate{}, paced: map[uint32]int{}, holders: map[string]int{}}
 	r.joins = [2]map[string][]string{{}, {}}
 	k := r.keys
-	all := []string{k.meta, k.config, k.campaigns, k.holds, k.members, k.payments, k.earnings, k.journal, k.attempts0, k.attempts1, k.dedup0, k.dedup1, k.queue, k.offers, k.releases, k.joins0, k.joins1}
+	all := []string{k.meta, k.config, k.campaigns, k.holds, k.members, k.payments, k.earnings, k.journal, k.attempts0, k.attempts1, k.dedup0, k.dedup1, k.holders, k.queue, k.offers, k.releases, k.joins0, k.joins1}
 	for bucket := range 1 << 16 {
 		all = append(all, k.codePrefix+hex16(uint16(bucket)), k.subjectPrefix+hex16(uint16(bucket)), k.entryPrefix+hex16(uint16(bucket)))
 	}
@@ -151,6 +152,7 @@ func (r *Restore) Redemptions(ctx context.Context, list []gateway.StoredRedempti
 	r.Counted.Redemptions += len(list)
 	window := time.Duration(r.policy.Limits.AddressDedup.Window)
 	dedups := r.policy.Limits.AddressDedup.Action != gateway.DedupOff
+	holding := ms(r.policy.Holds.PerAddress.Window)
 	now, err := r.store.redisTime(ctx)
 	if err != nil {
 		return err
@@ -171,6 +173,10 @@ func (r *Restore) Redemptions(ctx context.Context, list []gateway.StoredRedempti
 			}
 			if pace := ms(r.paces[m.Campaign].Window); pace > 0 && m.Status != gateway.Released && m.At.UnixMilli()/pace == now.UnixMilli()/pace {
 				r.paced[m.Campaign]++
+			}
+			// Of those that are confirmed by now nothing says that they were held.
+			if holding > 0 && m.Address != "" && (m.Status == gateway.Held || m.Status == gateway.Released) && m.At.UnixMilli()/holding == now.UnixMilli()/holding {
+				r.holders[m.Address]++
 			}
 			if dedups && m.Address != "" && now.Sub(m.At) < window {
 				turn := m.At.UnixMilli() / window.Milliseconds()
@@ -352,6 +358,15 @@ func (r *Restore) Finish(ctx context.Context) error {
 		for number, n := range r.paced {
 			window := now.UnixMilli() / ms(r.paces[number].Window)
 			p.HSet(ctx, r.keys.campaigns, strconv.FormatUint(uint64(number), 10)+"p", fmt.Sprintf("%d;%d", window, n))
+		}
+		if len(r.holders) > 0 {
+			length := ms(r.policy.Holds.PerAddress.Window)
+			fields := []any{"#", now.UnixMilli() / length}
+			for address, n := range r.holders {
+				fields = append(fields, address, n)
+			}
+			p.HSet(ctx, r.keys.holders, fields...)
+			p.PExpire(ctx, r.keys.holders, time.Duration(2*length)*time.Millisecond)
 		}
 		window := ms(r.policy.Waitlist.Limits.PerAddress.Window)
 		for half, key := range []string{r.keys.joins0, r.keys.joins1} {

@@ -73,6 +73,7 @@ func Exercise(t *testing.T, open func(t *testing.T) Store) {
 		{"validate", validate},
 		{"holds", holds},
 		{"expired holds", expiredHolds},
+		{"holds of an address", holders},
 		{"rollback", rollback},
 		{"mint", mint},
 		{"change codes", changeCodes},
@@ -636,6 +637,57 @@ func expiredHolds(f *fixture) {
 		f.Fatalf("swept %d again, %v", n, err)
 	}
 	f.admitted("0NE", "cid")
+}
+
+// holders: what holds leave behind is bounded by address, whatever becomes of
+// them; nobody is told again, and commits are nobody's concern here.
+func holders(f *fixture) {
+	f.launch(func(p *gateway.Policy) {
+		p.Holds.PerAddress = gateway.Rate{Count: 3, Window: gateway.Duration(time.Hour)}
+	})
+	f.campaign("c", func(c *gateway.Campaign) { c.MaxUses = 99 }, "A")
+	here, there := netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("192.0.2.2/32")
+	try := func(subject string, mode gateway.Mode, from netip.Prefix) (gateway.Redemption, error) {
+		return f.Redeem(f.ctx, theLaunch, &gateway.Redeem{Code: "A", Subject: subject, Mode: mode, Address: from})
+	}
+	// The window may end between two requests: begin with it.
+	now, err := f.Now(f.ctx, theLaunch)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.pass(time.Duration(3_600_000-now.UnixMilli()%3_600_000) * time.Millisecond)
+	for i := range 3 {
+		h, err := try(fmt.Sprint("s", i), gateway.Hold, here)
+		if err != nil {
+			f.Fatal(err)
+		}
+		if i == 2 {
+			break
+		}
+		if _, err := f.settle(h.ID, []gateway.Settlement{gateway.Release, gateway.Confirm}[i]); err != nil {
+			f.Fatal(err)
+		}
+	}
+	_, err = try("s3", gateway.Hold, here)
+	e := f.refused(gateway.HoldsExceeded, err)
+	if e.RetryAfter <= 0 || e.RetryAfter > time.Hour {
+		f.Fatalf("retry after %v", e.RetryAfter)
+	}
+	for _, ask := range []struct {
+		subject string
+		mode    gateway.Mode
+		from    netip.Prefix
+	}{
+		{"s2", gateway.Hold, here}, {"s4", gateway.Commit, here}, {"s5", gateway.Hold, there}, {"s6", gateway.Hold, netip.Prefix{}},
+	} {
+		if _, err := try(ask.subject, ask.mode, ask.from); err != nil {
+			f.Fatalf("%+v: %v", ask, err)
+		}
+	}
+	f.pass(e.RetryAfter)
+	if _, err := try("s3", gateway.Hold, here); err != nil {
+		f.Fatal(err)
+	}
 }
 
 func rollback(f *fixture) {

@@ -31,6 +31,7 @@ type modelLaunch struct {
 	paced       map[uint32][]time.Time // uses, by campaign
 	entries     map[string]*modelEntry
 	joins       []failure
+	holds       []failure
 	asked       []failure // of those who were on the list, without their proof
 	arrivals    uint64
 	releases    map[string]*gateway.Cohort

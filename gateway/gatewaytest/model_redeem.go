@@ -108,6 +108,7 @@ func (m *Model) Redeem(_ context.Context, name string, r *gateway.Redeem) (gatew
 	if r.Mode == gateway.Hold {
 		made.Status, made.ExpiresAt = gateway.Held, m.now.Add(time.Duration(l.launch.Policy.Holds.Expires))
 		c.held++
+		l.holds = append(l.holds, failure{m.now, from, ""})
 	}
 	c.used++
 	l.used[c.campaign]++
@@ -167,6 +168,26 @@ func (m *Model) earlier(l *modelLaunch, r *gateway.Redeem) *modelRedemption {
 	return last
 }
 
+// holdsExceeded is how long an address waits that has held too often in the
+// present window.
+func (m *Model) holdsExceeded(l *modelLaunch, r *gateway.Redeem, from string) time.Duration {
+	limit := l.launch.Policy.Holds.PerAddress
+	if limit.Count == 0 || from == "" || r.Mode != gateway.Hold {
+		return 0
+	}
+	length := time.Duration(limit.Window).Milliseconds()
+	begin, n := time.UnixMilli(m.now.UnixMilli()/length*length), 0
+	for _, h := range l.holds {
+		if h.address == from && !h.at.Before(begin) {
+			n++
+		}
+	}
+	if n < limit.Count {
+		return 0
+	}
+	return begin.Add(time.Duration(limit.Window)).Sub(m.now)
+}
+
 // refusal is why the redemption cannot be, and how long waiting helps.
 func (m *Model) refusal(l *modelLaunch, r *gateway.Redeem, c *modelCode, from string) (gateway.Reason, time.Duration) {
 	policy := l.launch.Policy
@@ -175,6 +196,9 @@ func (m *Model) refusal(l *modelLaunch, r *gateway.Redeem, c *modelCode, from st
 	}
 	if wait := m.blocked(l, from, guesser(r)); wait > 0 {
 		return gateway.AttemptsExceeded, wait
+	}
+	if wait := m.holdsExceeded(l, r, from); wait > 0 {
+		return gateway.HoldsExceeded, wait
 	}
 	if c == nil {
 		return gateway.CodeUnknown, 0

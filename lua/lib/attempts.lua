@@ -5,7 +5,7 @@
 
 -- read_rules reads the launch's rules, up to the '|' before those of members:
 -- open;once;address_n;address_ms;subject_n;subject_ms;dedup_ms;hold_ms;opaque;dedup_action;
--- inviter_n;inviter_ms
+-- inviter_n;inviter_ms;holders_n;holders_ms
 local function read_rules(packed)
   local n = {}
   for w in string.gmatch(string.match(packed, '^[^|]*'), '[^;]+') do
@@ -21,6 +21,7 @@ local function read_rules(packed)
     opaque = n[9] == 1,
     dedup_action = n[10] or 'refuse',
     inviter = {n = n[11] or 0, ms = n[12] or 0},
+    holders = {n = n[13] or 0, ms = n[14] or 0},
   }
 end
 

@@ -109,6 +109,7 @@ func (n *node) populate() map[string]gateway.Redemption {
 	}
 	p := gateway.DefaultPolicy(launch)
 	p.Limits.AddressDedup.Action = gateway.DedupRefuse
+	p.Holds.PerAddress = gateway.Rate{Count: 1, Window: gateway.Duration(30 * 24 * time.Hour)}
 	p.Codes.Personal.Allotment, p.Unlock.TrialRounds, p.Unlock.InviteRounds = 3, 30, 100
 	p.Referrals.Milestones = gateway.Milestones{{Referrals: 1, Invites: 2}}
 	_, err := n.store.CreateLaunch(n.Context(), p, by)
@@ -264,6 +265,7 @@ func TestReload(t *testing.T) {
 	}{
 		"a blocked guesser": {gateway.Redeem{Code: "H0T", Subject: "g9", Address: netip.MustParsePrefix("192.0.2.9/32")}, gateway.AttemptsExceeded},
 		"a second account":  {gateway.Redeem{Code: "H0T", Subject: "x", Address: netip.MustParsePrefix("10.0.0.3/32")}, gateway.AddressAlreadyRedeemed},
+		"a second hold":     {gateway.Redeem{Code: "H0T", Subject: "w", Address: netip.MustParsePrefix("10.0.0.15/32"), Mode: gateway.Hold}, gateway.HoldsExceeded},
 		"a bound code":      {gateway.Redeem{Code: "B0UND", Subject: "y"}, gateway.RecipientMismatch},
 		"an own code":       {gateway.Redeem{Code: "1SSUED", Subject: "ann"}, gateway.OwnCode},
 		"a revoked code":    {gateway.Redeem{Code: "REV0KED", Subject: "z"}, gateway.CodeRevoked},
