@@ -361,11 +361,10 @@ func (r *Restore) Finish(ctx context.Context) error {
 		}
 		if len(r.holders) > 0 {
 			length := ms(r.policy.Holds.PerAddress.Window)
-			fields := []any{"#", now.UnixMilli() / length}
+			p.HSet(ctx, r.keys.holders, "#", now.UnixMilli()/length)
 			for address, n := range r.holders {
-				fields = append(fields, address, n)
+				p.HSet(ctx, r.keys.holders, address, n)
 			}
-			p.HSet(ctx, r.keys.holders, fields...)
 			p.PExpire(ctx, r.keys.holders, time.Duration(2*length)*time.Millisecond)
 		}
 		window := ms(r.policy.Waitlist.Limits.PerAddress.Window)
