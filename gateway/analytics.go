@@ -80,6 +80,14 @@ type ActiveReferrer struct {
 	Events    int    `json:"events"`    // activity of those in that time
 }
 
+// TopReferrer is a member with referrals.
+type TopReferrer struct {
+	Subject   string `json:"subject,omitempty"` // "" if erased
+	Name      string `json:"name,omitempty"`
+	Referrals int    `json:"referrals"`
+	Rewarded  int    `json:"rewarded"` // friends for whom a reward is paid now
+}
+
 // UnlockShare is how many have what they may use by a method.
 type UnlockShare struct {
 	Method  UnlockMethod `json:"method"`
@@ -115,6 +123,7 @@ type Analytics struct {
 	Channels      []ChannelFunnel  `json:"channels"`  // by name
 	Campaigns     []CampaignFunnel `json:"campaigns"` // in the order they were made
 	Referrers     []ActiveReferrer `json:"referrers"` // the most active members first
+	Top           []TopReferrer    `json:"top_referrers"` // the most referrals first
 	Unlocks       []UnlockShare    `json:"unlocks"`
 	Rewards       []RewardsPaid    `json:"rewards"` // by currency
 	FirstPurchase FirstPurchase    `json:"first_purchase"`

@@ -25,7 +25,7 @@ func BiasSecret(ctx context.Context, out io.Writer) error {
 	defer remove()
 	b := &biasSecret{}
 	return tell(ctx, out, "biassecret", "biassecret.yaml", []string{"--gumroad-tokens-file", tokens},
-		b.trial, b.license, b.invites, b.refill, b.guesses, b.addresses, b.attacks, b.graph)
+		b.trial, b.rounds, b.license, b.imported, b.invites, b.refill, b.record, b.guesses, b.addresses, b.offices, b.attacks, b.graph, b.active, b.leaves)
 }
 
 type biasSecret struct {

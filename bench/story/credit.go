@@ -22,17 +22,24 @@ const stripeSecret = "whsec_of_this_story_only"
 // ReferralCredit plays the referral programme of an AI gateway: ten dollars to
 // both sides on the friend's first purchase of ten dollars.
 func ReferralCredit(ctx context.Context, out io.Writer) error {
+	return playReferralCredit(ctx, out, floodPurchases)
+}
+
+func playReferralCredit(ctx context.Context, out io.Writer, purchases int) error {
 	secrets, remove, err := secretFile("referral-credit " + stripeSecret)
 	if err != nil {
 		return err
 	}
 	defer remove()
-	c := &referralCredit{}
+	c := &referralCredit{purchases: purchases}
 	return tell(ctx, out, "referral-credit", "referral-credit.yaml", []string{"--stripe-secrets-file", secrets},
-		c.code, c.register, c.purchase, c.deliveries, c.refunds, c.stats)
+		c.code, c.register, c.purchase, c.deliveries, c.refunds, c.stats, c.behind, c.flood, c.reports)
 }
 
-type referralCredit struct{ mine client.ReferralCode }
+type referralCredit struct {
+	purchases int // of the flood
+	mine      client.ReferralCode
+}
 
 func (c *referralCredit) code(t *tale, ctx context.Context) (err error) {
 	if c.mine, err = t.server.ReferralCode(ctx, t.launch, "ann"); err != nil {
@@ -77,11 +84,22 @@ func (c *referralCredit) register(t *tale, ctx context.Context) error {
 
 // event is what Stripe would send, signed at a time.
 func event(id, kind string, at time.Time, secret string, object map[string]any) (body []byte, signature string) {
-	body, _ = json.Marshal(map[string]any{"id": id, "type": kind, "data": map[string]any{"object": object}}) // words and numbers
+	body = eventBody(id, kind, object)
+	return body, sign(body, at, secret)
+}
+
+func eventBody(id, kind string, object map[string]any) []byte {
+	body, _ := json.Marshal(map[string]any{"id": id, "type": kind, "data": map[string]any{"object": object}}) // words and numbers
+	return body
+}
+
+// sign makes a Stripe-Signature.
+func sign(body []byte, at time.Time, secret string) string {
 	stamp := fmt.Sprint(at.Unix())
 	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte(stamp + "." + string(body)))
-	return body, "t=" + stamp + ",v1=" + hex.EncodeToString(mac.Sum(nil))
+	mac.Write([]byte(stamp + "."))
+	mac.Write(body)
+	return "t=" + stamp + ",v1=" + hex.EncodeToString(mac.Sum(nil))
 }
 
 func (c *referralCredit) stripe(t *tale, ctx context.Context, id, kind string, object map[string]any) (client.Purchased, error) {

@@ -41,6 +41,9 @@ func (c *analyticsCommand) Run(ctx context.Context) error {
 		for _, u := range a.Unlocks {
 			fmt.Fprintf(w, "unlocked by %s: %d (%s), churned %d\n", u.Method, u.Members, percent(&u.Share), u.Churned)
 		}
+		for _, r := range a.Top {
+			fmt.Fprintf(w, "referrer %s: %d referrals, %d rewarded\n", r.Subject, r.Referrals, r.Rewarded)
+		}
 		for _, r := range a.Referrers {
 			fmt.Fprintf(w, "referrer %s: %d of %d referrals active in 7 days, %d events\n", r.Subject, r.Active, r.Referrals, r.Events)
 		}

@@ -26,7 +26,7 @@ const standing = `p.subject_key <> '' AND p.paid_at IS NOT NULL AND p.amount > p
 func (l *Ledger) Analytics(ctx context.Context, launch string, now time.Time) (gateway.Analytics, error) {
 	a := gateway.Analytics{
 		Launch: launch, At: now.UTC(), Channels: []gateway.ChannelFunnel{}, Campaigns: []gateway.CampaignFunnel{},
-		Referrers: []gateway.ActiveReferrer{}, Unlocks: []gateway.UnlockShare{}, Rewards: []gateway.RewardsPaid{},
+		Referrers: []gateway.ActiveReferrer{}, Top: []gateway.TopReferrer{}, Unlocks: []gateway.UnlockShare{}, Rewards: []gateway.RewardsPaid{},
 	}
 	err := pgx.BeginTxFunc(ctx, l.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		var id int32
@@ -39,7 +39,7 @@ func (l *Ledger) Analytics(ctx context.Context, launch string, now time.Time) (g
 			return err
 		}
 		a.At = a.At.Add(time.Duration(ahead) * time.Millisecond)
-		for _, read := range []func(context.Context, pgx.Tx, int32, *gateway.Analytics) error{readFunnels, readReferrers, readUnlocks, readRewards, readFirstPurchase} {
+		for _, read := range []func(context.Context, pgx.Tx, int32, *gateway.Analytics) error{readFunnels, readReferrers, readTop, readUnlocks, readRewards, readFirstPurchase} {
 			if err := read(ctx, tx, id, &a); err != nil {
 				return err
 			}
@@ -148,6 +148,20 @@ func readReferrers(ctx context.Context, tx pgx.Tx, launch int32, a *gateway.Anal
 		return err
 	}
 	a.Referrers, err = pgx.CollectRows(rows, pgx.RowToStructByPos[gateway.ActiveReferrer])
+	return err
+}
+
+// readTop lists who has the most referrals, whether those are active or not.
+func readTop(ctx context.Context, tx pgx.Tx, launch int32, a *gateway.Analytics) error {
+	rows, err := tx.Query(ctx, `
+		SELECT m.subject, m.name, m.referrals, coalesce(e.rewarded, 0) FROM members m
+		LEFT JOIN (SELECT referrer_key, count(*) AS rewarded FROM earnings WHERE launch = $1 AND status = 'paid' GROUP BY 1) e ON e.referrer_key = m.subject_key
+		WHERE m.launch = $1 AND m.referrals > 0
+		ORDER BY m.referrals DESC, coalesce(e.rewarded, 0) DESC, m.subject_key LIMIT $2`, launch, gateway.MaxReferrers)
+	if err != nil {
+		return err
+	}
+	a.Top, err = pgx.CollectRows(rows, pgx.RowToStructByPos[gateway.TopReferrer])
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -136,7 +137,8 @@ func newSaga(number int, events int) *saga {
 			if r.IntN(3) == 0 {
 				e.What = gateway.CreditClawback
 			}
-			tell(e)
+			status := []string{"p", "d", "d", "r", "x"}[r.IntN(5)]
+			tell(e, gateway.EarningChanged{Subject: e.Referee, Record: fmt.Sprintf("p;%s;p;%s;%d;;%s", status, subject(), e.Amount, e.Currency)})
 		}
 	}
 	return s
@@ -158,10 +160,10 @@ func (s *saga) recount() gateway.Analytics {
 	const week = 168 * time.Hour
 	a := gateway.Analytics{
 		Launch: s.name, Position: uint64(len(s.records)), At: s.now, Channels: []gateway.ChannelFunnel{}, Campaigns: []gateway.CampaignFunnel{},
-		Referrers: []gateway.ActiveReferrer{}, Unlocks: []gateway.UnlockShare{}, Rewards: []gateway.RewardsPaid{},
+		Referrers: []gateway.ActiveReferrer{}, Top: []gateway.TopReferrer{}, Unlocks: []gateway.UnlockShare{}, Rewards: []gateway.RewardsPaid{},
 	}
 	codeOf, visits, uses := map[gateway.Code]uint32{}, map[gateway.Code]int{}, map[gateway.ID]use{}
-	people, members, payments := map[string]*person{}, map[string]gateway.StoredMember{}, map[string]string{}
+	people, members, payments, earnings := map[string]*person{}, map[string]gateway.StoredMember{}, map[string]string{}, map[string]string{}
 	met := func(key string) *person {
 		if people[key] == nil {
 			people[key] = &person{}
@@ -190,6 +192,8 @@ func (s *saga) recount() gateway.Analytics {
 			uses[e.ID] = u
 		case gateway.MemberChanged:
 			members[e.Subject] = e.Member
+		case gateway.EarningChanged:
+			earnings[e.Subject] = e.Record
 		case gateway.MemberActed:
 			p := met(e.Subject)
 			p.acts = append(p.acts, at)
@@ -368,6 +372,20 @@ func (s *saga) recount() gateway.Analytics {
 	for _, b := range ranked[:min(len(ranked), gateway.MaxReferrers)] {
 		b.Name = "" // sagas' members have no names
 		a.Referrers = append(a.Referrers, *b)
+	}
+	rewarded := map[string]int{}
+	for _, record := range earnings {
+		if w := strings.Split(record, ";"); w[1] == "d" {
+			rewarded[w[3]]++
+		}
+	}
+	top := slices.SortedFunc(maps.Keys(members), func(x, y string) int {
+		return cmp.Or(cmp.Compare(members[y].Referrals, members[x].Referrals), cmp.Compare(rewarded[y], rewarded[x]), cmp.Compare(x, y))
+	})
+	for _, who := range top[:min(len(top), gateway.MaxReferrers)] {
+		if m := members[who]; m.Referrals > 0 {
+			a.Top = append(a.Top, gateway.TopReferrer{Referrals: m.Referrals, Rewarded: rewarded[who]})
+		}
 	}
 	for _, currency := range slices.Sorted(maps.Keys(money)) {
 		m := money[currency]
