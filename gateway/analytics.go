@@ -120,9 +120,9 @@ type Analytics struct {
 	Position      uint64           `json:"position"`
 	At            time.Time        `json:"at"` // the launch's clock
 	Total         Funnel           `json:"total"`
-	Channels      []ChannelFunnel  `json:"channels"`  // by name
-	Campaigns     []CampaignFunnel `json:"campaigns"` // in the order they were made
-	Referrers     []ActiveReferrer `json:"referrers"` // the most active members first
+	Channels      []ChannelFunnel  `json:"channels"`      // by name
+	Campaigns     []CampaignFunnel `json:"campaigns"`     // in the order they were made
+	Referrers     []ActiveReferrer `json:"referrers"`     // the most active members first
 	Top           []TopReferrer    `json:"top_referrers"` // the most referrals first
 	Unlocks       []UnlockShare    `json:"unlocks"`
 	Rewards       []RewardsPaid    `json:"rewards"` // by currency
