@@ -20,9 +20,12 @@ type Join struct {
 	IdempotencyKey string             `json:"-"` // whoever repeats it gets the same ticket again
 }
 
-// Joined is the answer to Join.
+// Joined is the answer to Join. Of an address that was on the list already,
+// whoever shows neither the first join's key nor a server key learns only that:
+// Known is true, Message says what to do, and Ticket is "".
 type Joined struct {
 	Status       gateway.EntryStatus `json:"status"`
+	Message      string              `json:"message"`
 	Ticket       string              `json:"ticket"` // for watching, leaving and declining
 	Position     int                 `json:"position"`
 	Total        int                 `json:"total"`
@@ -50,8 +53,8 @@ type Place struct {
 	NextPoll    int                 `json:"next_poll_seconds"`
 }
 
-// Offer is what an entry was given that was let in. Code is "" for who may only
-// watch.
+// Offer is what an entry was given that was let in. Code is "" where a ticket
+// that confirms the address is shown the place.
 type Offer struct {
 	Code      string    `json:"code"`
 	ExpiresAt time.Time `json:"expires_at"`

@@ -15,7 +15,7 @@ import (
 // place answers GET /v1/launches/{l}/waitlist/{ticket} out of this gateway's
 // copy of the line; only who joined a moment ago is looked up in Redis.
 func (q *request) place() error {
-	purpose, key, err := q.ticketed(keyring.TicketOwner, keyring.TicketView)
+	key, err := q.ticketed(keyring.TicketOwner)
 	if err != nil {
 		return err
 	}
@@ -25,9 +25,9 @@ func (q *request) place() error {
 	}
 	q.server.polls.count(q.server.now())
 	if q.launch.Policy.Waitlist.Display == gateway.DisplayNeverWorsens {
-		p.Position = q.server.bestPlace(q.launch.Name, key, p.Position, shownBefore(q.head.ifNoneMatch), purpose == keyring.TicketOwner || q.key != nil)
+		p.Position = q.server.bestPlace(q.launch.Name, key, p.Position, shownBefore(q.head.ifNoneMatch))
 	}
-	tag := appendPlaceTag(make([]byte, 0, 64), &p, purpose)
+	tag := appendPlaceTag(make([]byte, 0, 64), &p)
 	q.headers("application/json")
 	h := &q.ctx.Response.Header
 	h.SetBytesV("ETag", tag)
@@ -38,7 +38,7 @@ func (q *request) place() error {
 		q.ctx.SetStatusCode(fasthttp.StatusNotModified)
 		return nil
 	}
-	q.out = q.appendPlace(q.out[:0], &p, purpose == keyring.TicketOwner || q.key != nil)
+	q.out = q.appendPlace(q.out[:0], &p, true)
 	q.ctx.SetStatusCode(fasthttp.StatusOK)
 	q.ctx.SetBody(q.out)
 	return nil
@@ -62,16 +62,10 @@ func (s *Server) placeIn(l *gateway.Launch, key gateway.EntryKey) (gateway.Place
 	return placeOf(&e), nil
 }
 
-// bestPlace is the best place that an entry was shown. What its owner remembers
-// is kept; what anybody else says, only told back: a view is given to whoever
-// names the address.
-func (s *Server) bestPlace(launch string, key gateway.EntryKey, position, remembered int, owner bool) int {
-	kept := 0
-	if owner {
-		kept = remembered
-	}
+// bestPlace is the best place that an entry was shown, which is kept.
+func (s *Server) bestPlace(launch string, key gateway.EntryKey, position, remembered int) int {
 	if line := s.config.Store.Line(launch); line != nil {
-		position = line.BestPlace(key, position, kept)
+		position = line.BestPlace(key, position, remembered)
 	}
 	if remembered > 0 && remembered < position {
 		position = remembered
@@ -154,10 +148,10 @@ func boostReason(b gateway.Boost) string {
 
 // appendPlaceTag writes the entity tag of an answer: what of it can change. The
 // position comes first, so that one who sends it back remembers it for us.
-func appendPlaceTag(b []byte, p *gateway.Place, purpose string) []byte {
+func appendPlaceTag(b []byte, p *gateway.Place) []byte {
 	b = strconv.AppendInt(append(b, '"'), int64(p.Position), 10)
 	b = strconv.AppendInt(append(b, '-'), int64(p.Total), 10)
-	b = append(append(b, '-'), p.Status[0], p.Status[1], purpose[2])
+	b = append(append(b, '-'), p.Status[0], p.Status[1])
 	b = strconv.AppendInt(append(b, '-'), int64(p.Referrals), 10)
 	var last int64
 	for _, boost := range p.Boosts {

@@ -28,7 +28,7 @@ const streamHead = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-
 // Last-Event-ID what it saw last. The connection is taken over from the server:
 // a stream costs one goroutine and no buffers.
 func (q *request) stream() error {
-	purpose, key, err := q.ticketed(keyring.TicketOwner, keyring.TicketView)
+	key, err := q.ticketed(keyring.TicketOwner)
 	if err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ func (q *request) stream() error {
 		return &gateway.Error{Reason: gateway.Overloaded, RetryAfter: 30 * time.Second, Detail: "Too many streams are open. Ask for the place from time to time instead."}
 	}
 	s := &stream{
-		leave: leave, server: q.server, launch: q.launch.Name, key: key, purpose: purpose, owner: purpose == keyring.TicketOwner || q.key != nil,
+		leave: leave, server: q.server, launch: q.launch.Name, key: key,
 		seen: append([]byte(nil), q.head.lastEventID...), head: streamHead + "X-Request-Id: " + string(q.id) + "\r\n\r\nretry: " + strconv.Itoa(streamRetry) + "\n\n",
 	}
 	q.ctx.HijackSetNoResponse(true)
@@ -50,14 +50,12 @@ func (q *request) stream() error {
 
 // stream is one open stream.
 type stream struct {
-	server  *Server
-	launch  string
-	key     gateway.EntryKey
-	purpose string
-	owner   bool
-	seen    []byte // the id of the last event
-	head    string
-	leave   func()
+	server *Server
+	launch string
+	key    gateway.EntryKey
+	seen   []byte // the id of the last event
+	head   string
+	leave  func()
 }
 
 // audience bounds the streams, which stay open as long as their readers like:
@@ -186,9 +184,9 @@ func (s *stream) event(b []byte) (event []byte, ok bool) {
 		return b, isPassing(err)
 	}
 	if l.Policy.Waitlist.Display == gateway.DisplayNeverWorsens {
-		p.Position = s.server.bestPlace(s.launch, s.key, p.Position, shownBefore(s.seen), s.owner)
+		p.Position = s.server.bestPlace(s.launch, s.key, p.Position, shownBefore(s.seen))
 	}
-	id := appendPlaceTag(nil, &p, s.purpose)
+	id := appendPlaceTag(nil, &p)
 	id = id[1 : len(id)-1] // no quotes
 	if string(id) == string(s.seen) {
 		return b, true
@@ -196,7 +194,7 @@ func (s *stream) event(b []byte) (event []byte, ok bool) {
 	s.seen = append(s.seen[:0], id...)
 	b = append(append(b, "id: "...), id...)
 	b = append(b, "\nevent: place\ndata: "...)
-	b = appendPlace(b, l, &p, s.owner, s.server.polls.pause(p.Position))
+	b = appendPlace(b, l, &p, true, s.server.polls.pause(p.Position))
 	return append(b, "\n\n"...), true
 }
 

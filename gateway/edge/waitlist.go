@@ -13,10 +13,10 @@ import (
 
 const joinFields = 1<<fEmail | 1<<fName | 1<<fSource | 1<<fRef | 1<<fIP
 
-// join answers POST /v1/launches/{l}/waitlist. Who is on the list already is
-// told the place; the ticket that lets one see the offer, leave and decline goes
-// to whoever joined, known by the Idempotency-Key, and to back ends: or anybody
-// could take somebody else's by naming the address.
+// join answers POST /v1/launches/{l}/waitlist. The place and the ticket of an
+// entry that is on the list already are for whoever joined, known by the
+// Idempotency-Key, and for back ends. Anybody else learns only that the address
+// is on the list, or anybody could watch anybody by naming the address.
 func (q *request) join() error {
 	if err := q.openLaunch(); err != nil {
 		return err
@@ -92,7 +92,11 @@ func (q *request) answerJoin(j *gateway.Join, durability gateway.Durability, sta
 		return err
 	}
 	receipt, late := q.receipt(durability, a.Epoch, a.Position, a.Known)
-	q.out = q.appendJoined(q.out[:0], &a, receipt)
+	if a.Known && !a.Proven && q.key == nil {
+		q.out = q.appendListed(q.out[:0], receipt)
+	} else {
+		q.out = q.appendJoined(q.out[:0], &a, receipt)
+	}
 	if a.Known {
 		q.outcome = outcomeReplayed
 	}
@@ -109,17 +113,13 @@ func (q *request) answerJoin(j *gateway.Join, durability gateway.Durability, sta
 
 func (q *request) appendJoined(b []byte, a *gateway.Joined, rc receipt) []byte {
 	ring, launch := q.server.config.Keyring, q.launch.Name
-	purpose := keyring.TicketView
-	if a.Proven || q.key != nil {
-		purpose = keyring.TicketOwner
-	}
 	referral := ring.Ticket(keyring.TicketReferral, launch, a.Key)
 	if q.route == routeRedeem {
 		b = append(b, `{"status":"waitlisted","ticket":"`...)
 	} else {
 		b = append(append(append(b, `{"status":"`...), a.Status...), `","ticket":"`...)
 	}
-	b = append(append(b, ring.Ticket(purpose, launch, a.Key)...), '"')
+	b = append(append(b, ring.Ticket(keyring.TicketOwner, launch, a.Key)...), '"')
 	if a.Place > 0 {
 		b = strconv.AppendInt(append(b, `,"position":`...), int64(a.Place), 10)
 	}
@@ -134,6 +134,22 @@ func (q *request) appendJoined(b []byte, a *gateway.Joined, rc receipt) []byte {
 		b = appendString(append(b, `,"referral_link":`...), link)
 	}
 	b = strconv.AppendInt(append(b, `,"next_poll_seconds":`...), int64(q.server.polls.pause(a.Place)), 10)
+	return appendJoinReceipt(b, rc)
+}
+
+// appendListed answers who names an address that is on the list, and has not
+// shown to be who joined.
+func (q *request) appendListed(b []byte, rc receipt) []byte {
+	b = append(b, '{')
+	if q.route == routeRedeem {
+		b = append(b, `"status":"waitlisted",`...)
+	}
+	b = append(b, `"known":true,"message":"This address is on the list already. Its place is shown to whoever joined: `...)
+	b = append(b, `with the ticket of that answer, or when the join is repeated under its Idempotency-Key."`...)
+	return appendJoinReceipt(b, rc)
+}
+
+func appendJoinReceipt(b []byte, rc receipt) []byte {
 	b = append(append(b, `,"receipt":{"durability":"`...), rc.durability...)
 	b = strconv.AppendUint(append(b, `","position":`...), rc.position, 10)
 	return append(b, "}}"...)
@@ -152,24 +168,22 @@ func referralLink(landing, referral string) string {
 	return u.String()
 }
 
-// ticketed reads the ticket of the path, for one of the purposes.
-func (q *request) ticketed(purposes ...string) (purpose string, key gateway.EntryKey, err error) {
+// ticketed reads the ticket of the path, which must be for the purpose.
+func (q *request) ticketed(purpose string) (key gateway.EntryKey, err error) {
 	if err := q.openLaunch(); err != nil {
-		return "", key, err
+		return key, err
 	}
 	if err := q.authorizeServer(); err != nil {
-		return "", key, err
+		return key, err
 	}
-	purpose, key, ok := q.server.config.Keyring.OpenTicket(q.launch.Name, text(q.param))
-	if !ok {
-		return "", key, gateway.Refuse(gateway.TicketInvalid)
+	is, key, ok := q.server.config.Keyring.OpenTicket(q.launch.Name, text(q.param))
+	switch {
+	case !ok:
+		return key, gateway.Refuse(gateway.TicketInvalid)
+	case is == purpose, q.key != nil && is != keyring.TicketReferral:
+		return key, nil
 	}
-	for _, p := range purposes {
-		if purpose == p || q.key != nil && purpose != keyring.TicketReferral {
-			return purpose, key, nil
-		}
-	}
-	return "", key, &gateway.Error{
+	return key, &gateway.Error{
 		Reason: gateway.Forbidden, Detail: "This ticket does not allow the call. Use the one that the first join answered, or the link in the e-mail.",
 	}
 }
@@ -186,7 +200,7 @@ func (q *request) confirmEntry() error {
 }
 
 func (q *request) changeEntry(verb gateway.EntryVerb, purpose string) error {
-	_, key, err := q.ticketed(purpose)
+	key, err := q.ticketed(purpose)
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,6 @@ import (
 // What a ticket lets its bearer do, by the letters it opens with.
 const (
 	TicketOwner    = "aot_" // everything that the entry may: watch, see its offer, leave, decline
-	TicketView     = "aov_" // watch the place in line
 	TicketReferral = "aor_" // refer others to the entry
 	TicketConfirm  = "aoc_" // confirm the entry's address
 )
@@ -38,7 +37,7 @@ func (k *Keyring) OpenTicket(launch, ticket string) (purpose string, key gateway
 		return "", key, false
 	}
 	switch purpose = ticket[:4]; purpose {
-	case TicketOwner, TicketView, TicketReferral, TicketConfirm:
+	case TicketOwner, TicketReferral, TicketConfirm:
 	default:
 		return "", key, false
 	}

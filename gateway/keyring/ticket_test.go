@@ -16,7 +16,7 @@ func TestTicket(t *testing.T) {
 		t.Fatal(err)
 	}
 	key := k.Subject("l", "ann@x.example")
-	for _, purpose := range []string{TicketOwner, TicketView, TicketReferral, TicketConfirm} {
+	for _, purpose := range []string{TicketOwner, TicketReferral, TicketConfirm} {
 		ticket := k.Ticket(purpose, "l", key)
 		for name, ring := range map[string]*Keyring{"its own": k, "after rotation": rotated} {
 			if p, got, ok := ring.OpenTicket("l", ticket); !ok || p != purpose || got.String() != key {
