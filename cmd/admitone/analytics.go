@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"admitone/gateway"
+	"admitone/gateway/client"
 )
 
 type analyticsCommand struct {
@@ -17,11 +18,7 @@ type analyticsCommand struct {
 }
 
 // Run shows how far people came, by campaign and channel, and what it earned.
-func (c *analyticsCommand) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *analyticsCommand) Run(ctx context.Context, api *client.Client) error {
 	if c.CSV {
 		return api.AnalyticsCSV(ctx, c.Launch, os.Stdout)
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"admitone/gateway"
+	"admitone/gateway/client"
 )
 
 type anomaliesCommand struct {
@@ -17,11 +18,7 @@ type anomaliesCommand struct {
 }
 
 // Run lists what was unusual.
-func (c *anomaliesCommand) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *anomaliesCommand) Run(ctx context.Context, api *client.Client) error {
 	list, err := api.Anomalies(ctx, c.Launch, c.Open, gateway.Page{Limit: c.Limit, After: c.After})
 	if err != nil {
 		return err

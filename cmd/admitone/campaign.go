@@ -56,11 +56,7 @@ type campaignCreate struct {
 }
 
 // Run makes the campaign.
-func (c *campaignCreate) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *campaignCreate) Run(ctx context.Context, api *client.Client) error {
 	made, err := api.CreateCampaign(ctx, c.Launch, c.body(c.Name))
 	if err != nil {
 		return err
@@ -77,11 +73,7 @@ type campaignEdit struct {
 }
 
 // Run changes the campaign.
-func (c *campaignEdit) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *campaignEdit) Run(ctx context.Context, api *client.Client) error {
 	changed, err := api.EditCampaign(ctx, c.Launch, c.Campaign, c.body(c.Rename))
 	if err != nil {
 		return err
@@ -95,11 +87,7 @@ type campaignList struct {
 }
 
 // Run lists the campaigns.
-func (c *campaignList) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *campaignList) Run(ctx context.Context, api *client.Client) error {
 	list, err := api.Campaigns(ctx, c.Launch)
 	if err != nil {
 		return err
@@ -120,12 +108,8 @@ type campaignState struct {
 	Note     string `help:"Why, for the audit trail."`
 }
 
-func (c *campaignState) change(ctx context.Context, how func(*client.Client, context.Context, string, string, string) (gateway.Campaign, error)) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
-	g, err := how(api, ctx, c.Launch, c.Campaign, c.Note)
+func (c *campaignState) change(ctx context.Context, how func(ctx context.Context, launch, campaign, why string) (gateway.Campaign, error)) error {
+	g, err := how(ctx, c.Launch, c.Campaign, c.Note)
 	if err != nil {
 		return err
 	}
@@ -140,21 +124,21 @@ type (
 )
 
 // Run pauses the campaign.
-func (c *campaignPause) Run(ctx context.Context) error {
-	return c.change(ctx, (*client.Client).PauseCampaign)
+func (c *campaignPause) Run(ctx context.Context, api *client.Client) error {
+	return c.change(ctx, api.PauseCampaign)
 }
 
 // Run resumes the campaign.
-func (c *campaignResume) Run(ctx context.Context) error {
-	return c.change(ctx, (*client.Client).ResumeCampaign)
+func (c *campaignResume) Run(ctx context.Context, api *client.Client) error {
+	return c.change(ctx, api.ResumeCampaign)
 }
 
 // Run revokes the campaign.
-func (c *campaignRevoke) Run(ctx context.Context) error {
-	return c.change(ctx, (*client.Client).RevokeCampaign)
+func (c *campaignRevoke) Run(ctx context.Context, api *client.Client) error {
+	return c.change(ctx, api.RevokeCampaign)
 }
 
 // Run takes the revocation back.
-func (c *campaignReinstate) Run(ctx context.Context) error {
-	return c.change(ctx, (*client.Client).ReinstateCampaign)
+func (c *campaignReinstate) Run(ctx context.Context, api *client.Client) error {
+	return c.change(ctx, api.ReinstateCampaign)
 }

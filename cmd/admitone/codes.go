@@ -32,11 +32,7 @@ type codesMint struct {
 
 // Run mints and prints the codes; more than 10,000 are made by the gateway in
 // the background, and can be exported.
-func (c *codesMint) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *codesMint) Run(ctx context.Context, api *client.Client) error {
 	minted, job, err := api.Mint(ctx, c.Launch, c.Campaign, c.Count)
 	if err != nil {
 		return err
@@ -72,12 +68,8 @@ type codesImport struct {
 }
 
 // Run imports the file.
-func (c *codesImport) Run(ctx context.Context) error {
+func (c *codesImport) Run(ctx context.Context, api *client.Client) error {
 	csv, err := readInput(c.File)
-	if err != nil {
-		return err
-	}
-	api, err := c.client()
 	if err != nil {
 		return err
 	}
@@ -96,11 +88,7 @@ type codesExport struct {
 }
 
 // Run exports the codes.
-func (c *codesExport) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *codesExport) Run(ctx context.Context, api *client.Client) error {
 	if c.Out == "" {
 		return api.ExportCodes(ctx, c.Launch, c.Campaign, os.Stdout)
 	}
@@ -114,11 +102,7 @@ type codesShow struct {
 }
 
 // Run shows a code as Redis has it, and its history as Postgres has it.
-func (c *codesShow) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *codesShow) Run(ctx context.Context, api *client.Client) error {
 	code, err := api.Code(ctx, c.Launch, c.Code)
 	if err != nil {
 		return err
@@ -154,7 +138,7 @@ type codesChange struct {
 	Note   string   `help:"Why, for the audit trail."`
 }
 
-func (c *codesChange) change(ctx context.Context, how gateway.CodeChange, expires time.Time) error {
+func (c *codesChange) change(ctx context.Context, api *client.Client, how gateway.CodeChange, expires time.Time) error {
 	codes := c.Codes
 	if c.File != "" {
 		b, err := readInput(c.File)
@@ -169,10 +153,6 @@ func (c *codesChange) change(ctx context.Context, how gateway.CodeChange, expire
 	}
 	if len(codes) == 0 {
 		return errors.New("no codes: name them, or give --file")
-	}
-	api, err := c.client()
-	if err != nil {
-		return err
 	}
 	position, err := api.ChangeCodes(ctx, c.Launch, how, codes, expires, c.Note)
 	if err != nil {
@@ -191,14 +171,16 @@ type (
 )
 
 // Run revokes the codes.
-func (c *codesRevoke) Run(ctx context.Context) error {
-	return c.change(ctx, gateway.Revoke, time.Time{})
+func (c *codesRevoke) Run(ctx context.Context, api *client.Client) error {
+	return c.change(ctx, api, gateway.Revoke, time.Time{})
 }
 
 // Run takes the revocation back.
-func (c *codesReinstate) Run(ctx context.Context) error {
-	return c.change(ctx, gateway.Reinstate, time.Time{})
+func (c *codesReinstate) Run(ctx context.Context, api *client.Client) error {
+	return c.change(ctx, api, gateway.Reinstate, time.Time{})
 }
 
 // Run renews the codes.
-func (c *codesRenew) Run(ctx context.Context) error { return c.change(ctx, gateway.Renew, c.Expires) }
+func (c *codesRenew) Run(ctx context.Context, api *client.Client) error {
+	return c.change(ctx, api, gateway.Renew, c.Expires)
+}

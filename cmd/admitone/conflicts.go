@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"admitone/gateway"
+	"admitone/gateway/client"
 )
 
 type conflictsCommand struct {
@@ -21,11 +22,7 @@ type exceptions struct {
 }
 
 // Run shows what did not come into Postgres as Redis decided it, newest first.
-func (c *conflictsCommand) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *conflictsCommand) Run(ctx context.Context, api *client.Client) (err error) {
 	var e exceptions
 	if e.Conflicts, err = api.Conflicts(ctx, c.Launch); err != nil {
 		return err

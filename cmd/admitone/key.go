@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"admitone/gateway"
+	"admitone/gateway/client"
 )
 
 type keyCommand struct {
@@ -25,11 +26,7 @@ type keyCreate struct {
 }
 
 // Run makes the key and prints its secret.
-func (c *keyCreate) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *keyCreate) Run(ctx context.Context, api *client.Client) error {
 	scopes := make([]gateway.Scope, len(c.Scope))
 	for i, s := range c.Scope {
 		scopes[i] = gateway.Scope(s)
@@ -48,11 +45,7 @@ func (c *keyCreate) Run(ctx context.Context) error {
 type keyList struct{ remote }
 
 // Run lists the keys.
-func (c *keyList) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *keyList) Run(ctx context.Context, api *client.Client) error {
 	list, err := api.Keys(ctx)
 	if err != nil {
 		return err
@@ -75,14 +68,10 @@ type keyRevoke struct {
 }
 
 // Run revokes the key.
-func (c *keyRevoke) Run(ctx context.Context) error {
+func (c *keyRevoke) Run(ctx context.Context, api *client.Client) error {
 	id, err := gateway.ParseID(c.ID)
 	if err != nil {
 		return fmt.Errorf("the id: %w", err)
-	}
-	api, err := c.client()
-	if err != nil {
-		return err
 	}
 	if err := api.RevokeKey(ctx, id); err != nil {
 		return err

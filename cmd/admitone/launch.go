@@ -8,6 +8,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"admitone/gateway"
+	"admitone/gateway/client"
 )
 
 type launchCommand struct {
@@ -25,12 +26,8 @@ type launchApply struct {
 }
 
 // Run makes or changes the launch that the policy names.
-func (c *launchApply) Run(ctx context.Context) error {
+func (c *launchApply) Run(ctx context.Context, api *client.Client) error {
 	document, err := readInput(c.File)
-	if err != nil {
-		return err
-	}
-	api, err := c.client()
 	if err != nil {
 		return err
 	}
@@ -66,11 +63,7 @@ func (c *launchApply) Run(ctx context.Context) error {
 type launchList struct{ remote }
 
 // Run lists the launches.
-func (c *launchList) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *launchList) Run(ctx context.Context, api *client.Client) error {
 	list, err := api.Launches(ctx)
 	if err != nil {
 		return err
@@ -96,11 +89,7 @@ type launchShow struct {
 }
 
 // Run prints the whole policy, as a file that launch apply takes.
-func (c *launchShow) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *launchShow) Run(ctx context.Context, api *client.Client) error {
 	p, _, err := api.Policy(ctx, c.Launch)
 	if err != nil {
 		return err
@@ -119,11 +108,7 @@ type launchOpen struct {
 }
 
 // Run opens the launch.
-func (c *launchOpen) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *launchOpen) Run(ctx context.Context, api *client.Client) error {
 	l, err := api.OpenLaunch(ctx, c.Launch, c.Note)
 	if err != nil {
 		return err
@@ -138,11 +123,7 @@ type launchClose struct {
 }
 
 // Run closes the launch.
-func (c *launchClose) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *launchClose) Run(ctx context.Context, api *client.Client) error {
 	l, err := api.CloseLaunch(ctx, c.Launch, c.Note)
 	if err != nil {
 		return err

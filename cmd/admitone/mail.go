@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"admitone/gateway"
+	"admitone/gateway/client"
 )
 
 type mailCommand struct {
@@ -28,11 +29,7 @@ type mailList struct {
 }
 
 // Run lists e-mails, newest first.
-func (c *mailList) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *mailList) Run(ctx context.Context, api *client.Client) error {
 	f := gateway.MailFilter{Status: gateway.MailStatus(c.Status), Kind: gateway.MailKind(c.Kind), Recipient: c.To}
 	list, err := api.Mails(ctx, c.Launch, f, gateway.Page{Limit: c.Limit, After: c.After})
 	if err != nil {
@@ -58,15 +55,12 @@ type mailReplay struct {
 }
 
 // Run sends e-mails again.
-func (c *mailReplay) Run(ctx context.Context) error {
+func (c *mailReplay) Run(ctx context.Context, api *client.Client) error {
 	if (c.ID == "") == c.Since.IsZero() {
 		return errors.New("give the id of one e-mail, or --since TIME for all that were not sent")
 	}
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
 	n := 1
+	var err error
 	if c.ID != "" {
 		id, bad := gateway.ParseID(c.ID)
 		if bad != nil {
@@ -93,11 +87,7 @@ type mailPreview struct {
 }
 
 // Run prints the subject and the text, or the HTML, as they would be sent.
-func (c *mailPreview) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *mailPreview) Run(ctx context.Context, api *client.Client) error {
 	var own *gateway.MailTemplate
 	if c.Subject != "" || c.Text != "" || c.HTML != "" {
 		own = &gateway.MailTemplate{Subject: c.Subject}

@@ -28,11 +28,7 @@ type memberList struct {
 }
 
 // Run lists members.
-func (c *memberList) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *memberList) Run(ctx context.Context, api *client.Client) error {
 	f := gateway.MemberFilter{Email: c.Email, Tier: c.Tier, Method: gateway.UnlockMethod(c.Method)}
 	list, err := api.Members(ctx, c.Launch, f, gateway.Page{Limit: c.Limit, After: c.After})
 	if err != nil {
@@ -81,11 +77,7 @@ func (c oneMember) show(m client.MemberNow, err error) error {
 type memberShow struct{ oneMember }
 
 // Run shows a member as Redis has it.
-func (c *memberShow) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *memberShow) Run(ctx context.Context, api *client.Client) error {
 	return c.show(api.MemberNow(ctx, c.Launch, c.Subject))
 }
 
@@ -96,11 +88,7 @@ type memberGrant struct {
 }
 
 // Run grants invites.
-func (c *memberGrant) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *memberGrant) Run(ctx context.Context, api *client.Client) error {
 	return c.show(api.GrantInvites(ctx, c.Launch, c.Subject, c.Invites, c.Note))
 }
 
@@ -111,11 +99,7 @@ type memberTier struct {
 }
 
 // Run changes a tier.
-func (c *memberTier) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *memberTier) Run(ctx context.Context, api *client.Client) error {
 	return c.show(api.SetTier(ctx, c.Launch, c.Subject, c.Tier, c.Note))
 }
 
@@ -125,10 +109,6 @@ type memberErase struct {
 }
 
 // Run erases a member.
-func (c *memberErase) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *memberErase) Run(ctx context.Context, api *client.Client) error {
 	return c.show(api.EraseMember(ctx, c.Launch, c.Subject, c.Note))
 }

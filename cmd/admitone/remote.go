@@ -9,6 +9,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/alecthomas/kong"
+
 	"admitone/gateway"
 	"admitone/gateway/client"
 )
@@ -21,7 +23,10 @@ type remote struct {
 	JSON     bool   `name:"json" help:"Print JSON."`
 }
 
-func (r remote) client() (*client.Client, error) {
+// AfterApply lets commands take the client as an argument of Run.
+func (r *remote) AfterApply(c *kong.Context) error { return c.BindToProvider(r.client) }
+
+func (r *remote) client() (*client.Client, error) {
 	key, err := secret(r.KeyFile, "ADMITONE_KEY")
 	if err != nil {
 		return nil, err

@@ -6,6 +6,8 @@ import (
 	"io"
 	"maps"
 	"slices"
+
+	"admitone/gateway/client"
 )
 
 type statsCommand struct {
@@ -14,11 +16,7 @@ type statsCommand struct {
 }
 
 // Run shows the figures of each campaign.
-func (c *statsCommand) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *statsCommand) Run(ctx context.Context, api *client.Client) error {
 	s, err := api.Stats(ctx, c.Launch)
 	if err != nil {
 		return err

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"admitone/gateway/client"
 )
 
 type verifyCommand struct {
@@ -13,11 +15,7 @@ type verifyCommand struct {
 }
 
 // Run compares the two stores. It fails where they differ.
-func (c *verifyCommand) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *verifyCommand) Run(ctx context.Context, api *client.Client) error {
 	r, err := api.Verify(ctx, c.Launch)
 	if err != nil {
 		return err

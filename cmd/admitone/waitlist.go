@@ -39,11 +39,7 @@ type waitlistList struct {
 }
 
 // Run lists entries.
-func (c *waitlistList) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *waitlistList) Run(ctx context.Context, api *client.Client) error {
 	f := gateway.EntryFilter{Status: gateway.EntryStatus(c.Status), Source: c.Source, Release: c.Release, Search: c.Search}
 	list, err := api.Entries(ctx, c.Launch, f, gateway.Page{Limit: c.Limit, After: c.After})
 	if err != nil {
@@ -86,11 +82,7 @@ func (r entryRef) show(e client.EntryNow) error {
 type waitlistShow struct{ entryRef }
 
 // Run shows the entry.
-func (c *waitlistShow) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *waitlistShow) Run(ctx context.Context, api *client.Client) error {
 	e, err := api.Entry(ctx, c.Launch, c.Entry)
 	if err != nil {
 		return err
@@ -105,11 +97,7 @@ type waitlistBoost struct {
 }
 
 // Run boosts the entry.
-func (c *waitlistBoost) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *waitlistBoost) Run(ctx context.Context, api *client.Client) error {
 	e, err := api.Boost(ctx, c.Launch, c.Entry, c.Points, c.Reason, gateway.NewID(time.Now()).String())
 	if err != nil {
 		return err
@@ -123,11 +111,7 @@ type waitlistRemove struct {
 }
 
 // Run removes the entry.
-func (c *waitlistRemove) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *waitlistRemove) Run(ctx context.Context, api *client.Client) error {
 	e, err := api.Remove(ctx, c.Launch, c.Entry, c.Why)
 	if err != nil {
 		return err
@@ -145,11 +129,7 @@ type waitlistRelease struct {
 }
 
 // Run makes the release and waits for its offers.
-func (c *waitlistRelease) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *waitlistRelease) Run(ctx context.Context, api *client.Client) error {
 	r, err := api.LetIn(ctx, c.Launch, c.Count, gateway.ReleaseOrder(c.Order), c.Seed, c.Why, gateway.NewID(time.Now()).String())
 	if err != nil {
 		return err
@@ -174,11 +154,7 @@ type waitlistReleases struct {
 }
 
 // Run lists releases.
-func (c *waitlistReleases) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *waitlistReleases) Run(ctx context.Context, api *client.Client) error {
 	list, err := api.Cohorts(ctx, c.Launch)
 	if err != nil {
 		return err
@@ -219,11 +195,7 @@ func (r releasesRef) show(s client.Schedule) error {
 type waitlistSchedule struct{ releasesRef }
 
 // Run shows the schedule.
-func (c *waitlistSchedule) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *waitlistSchedule) Run(ctx context.Context, api *client.Client) error {
 	s, err := api.Schedule(ctx, c.Launch)
 	if err != nil {
 		return err
@@ -237,11 +209,7 @@ type waitlistPause struct {
 }
 
 // Run pauses releases.
-func (c *waitlistPause) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *waitlistPause) Run(ctx context.Context, api *client.Client) error {
 	s, err := api.PauseReleases(ctx, c.Launch, c.Why)
 	if err != nil {
 		return err
@@ -255,11 +223,7 @@ type waitlistResume struct {
 }
 
 // Run resumes releases.
-func (c *waitlistResume) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *waitlistResume) Run(ctx context.Context, api *client.Client) error {
 	s, err := api.ResumeReleases(ctx, c.Launch, c.Why)
 	if err != nil {
 		return err
@@ -274,11 +238,7 @@ type waitlistImport struct {
 }
 
 // Run imports the file.
-func (c *waitlistImport) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *waitlistImport) Run(ctx context.Context, api *client.Client) error {
 	csv, err := readInput(c.File)
 	if err != nil {
 		return err
@@ -298,11 +258,7 @@ type waitlistExport struct {
 }
 
 // Run writes the list.
-func (c *waitlistExport) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *waitlistExport) Run(ctx context.Context, api *client.Client) error {
 	return api.ExportEntries(ctx, c.Launch, os.Stdout)
 }
 
@@ -312,11 +268,7 @@ type waitlistStats struct {
 }
 
 // Run shows the figures.
-func (c *waitlistStats) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *waitlistStats) Run(ctx context.Context, api *client.Client) error {
 	s, err := api.WaitlistStats(ctx, c.Launch)
 	if err != nil {
 		return err

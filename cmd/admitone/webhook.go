@@ -32,11 +32,7 @@ type webhookCreate struct {
 }
 
 // Run makes the endpoint and prints its secret.
-func (c *webhookCreate) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *webhookCreate) Run(ctx context.Context, api *client.Client) error {
 	w, err := api.CreateWebhook(ctx, c.Launch, client.WebhookChange{URL: &c.URL, Description: &c.Description, Events: c.Event, Codes: &c.Codes})
 	if err != nil {
 		return err
@@ -50,11 +46,7 @@ type webhookList struct {
 }
 
 // Run lists the endpoints.
-func (c *webhookList) Run(ctx context.Context) error {
-	api, err := c.client()
-	if err != nil {
-		return err
-	}
+func (c *webhookList) Run(ctx context.Context, api *client.Client) error {
 	list, err := api.Webhooks(ctx, c.Launch)
 	if err != nil {
 		return err
@@ -78,17 +70,16 @@ type endpoint struct {
 	ID     string `arg:"" help:"The endpoint's id."`
 }
 
-func (e endpoint) open() (*client.Client, gateway.ID, error) {
+func (e endpoint) id() (gateway.ID, error) {
 	id, err := gateway.ParseID(e.ID)
 	if err != nil {
-		return nil, id, fmt.Errorf("the id: %w", err)
+		return id, fmt.Errorf("the id: %w", err)
 	}
-	api, err := e.client()
-	return api, id, err
+	return id, nil
 }
 
-func (e endpoint) enable(ctx context.Context, on bool) error {
-	api, id, err := e.open()
+func (e endpoint) enable(ctx context.Context, api *client.Client, on bool) error {
+	id, err := e.id()
 	if err != nil {
 		return err
 	}
@@ -103,12 +94,16 @@ func (e endpoint) enable(ctx context.Context, on bool) error {
 type webhookEnable struct{ endpoint }
 
 // Run enables the endpoint.
-func (c *webhookEnable) Run(ctx context.Context) error { return c.enable(ctx, true) }
+func (c *webhookEnable) Run(ctx context.Context, api *client.Client) error {
+	return c.enable(ctx, api, true)
+}
 
 type webhookDisable struct{ endpoint }
 
 // Run disables the endpoint.
-func (c *webhookDisable) Run(ctx context.Context) error { return c.enable(ctx, false) }
+func (c *webhookDisable) Run(ctx context.Context, api *client.Client) error {
+	return c.enable(ctx, api, false)
+}
 
 type webhookDeliveries struct {
 	endpoint
@@ -118,8 +113,8 @@ type webhookDeliveries struct {
 }
 
 // Run lists deliveries.
-func (c *webhookDeliveries) Run(ctx context.Context) error {
-	api, id, err := c.open()
+func (c *webhookDeliveries) Run(ctx context.Context, api *client.Client) error {
+	id, err := c.id()
 	if err != nil {
 		return err
 	}
@@ -145,8 +140,8 @@ type webhookReplay struct {
 }
 
 // Run sends deliveries again.
-func (c *webhookReplay) Run(ctx context.Context) error {
-	api, id, err := c.open()
+func (c *webhookReplay) Run(ctx context.Context, api *client.Client) error {
+	id, err := c.id()
 	if err != nil {
 		return err
 	}
@@ -169,8 +164,8 @@ type webhookRotate struct {
 }
 
 // Run rotates the secret and prints the new one.
-func (c *webhookRotate) Run(ctx context.Context) error {
-	api, id, err := c.open()
+func (c *webhookRotate) Run(ctx context.Context, api *client.Client) error {
+	id, err := c.id()
 	if err != nil {
 		return err
 	}
@@ -184,8 +179,8 @@ func (c *webhookRotate) Run(ctx context.Context) error {
 type webhookDelete struct{ endpoint }
 
 // Run deletes the endpoint.
-func (c *webhookDelete) Run(ctx context.Context) error {
-	api, id, err := c.open()
+func (c *webhookDelete) Run(ctx context.Context, api *client.Client) error {
+	id, err := c.id()
 	if err != nil {
 		return err
 	}
