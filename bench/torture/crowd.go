@@ -145,7 +145,7 @@ func raise(highest *atomic.Int64, n int64) {
 
 // settle compares what clients were told with both stores.
 func (c *crowd) settle(ctx context.Context, one *Round) error {
-	one.Asked, one.Answered, one.Admitted = int(c.asked.Load()), int(c.answered.Load()), len(c.told)
+	one.Asked, one.Answered, one.Admitted = int(c.asked.Load()), int(c.answered.Load()), one.Admitted+len(c.told)
 	one.Silent = time.Duration(c.silent.Load())
 	for n := range c.fenced {
 		one.Fenced = max(one.Fenced, time.Duration(c.fenced[n].Load()))

@@ -41,6 +41,10 @@ type Round struct {
 	Misplaced     int           // places in which Redis' line and Postgres differ
 	Offered       int           // offers made
 	OverOffered   int           // offers above the places of their releases
+	Invited       int           // invites that members were told
+	InvitesLost   int           // told to be persisted, or lost without a reason
+	Rewarded      int           // friends whose purchases earned something
+	Unpaid        int           // accounts that are not what the purchases come to
 	Silent        time.Duration // the longest time in which nobody was answered
 	Fenced        time.Duration // how long a gateway answered not_admitted, the longest of them
 	Notes         []string      // what a fault has to say besides
@@ -62,6 +66,8 @@ func (r *Round) Breach() string {
 		"who waits was told what is not so":       r.Misled > 0 && !r.Excused,
 		"the line is not what Postgres says":      r.Misplaced > 0,
 		"a release gave more places than it had":  r.OverOffered > 0,
+		"an invite is lost":                       r.InvitesLost > 0,
+		"an account is not right to the cent":     r.Unpaid > 0,
 	} {
 		if broken {
 			list = append(list, what)
@@ -86,7 +92,7 @@ func (r *Report) Breaches() (n int) {
 // Print writes the table.
 func (r *Report) Print(to io.Writer) {
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "fault\trounds\trequests\tanswered\tadmitted\tpersisted\tlost\tlost persisted\tover-redeemed\tdrift\tnot linearizable\tconflicts\tjoined\tjoins lost\toffers\tmisled or misplaced\tfenced for\tlongest silence\t")
+	fmt.Fprintln(w, "fault\trounds\trequests\tanswered\tadmitted\tpersisted\tlost\tlost persisted\tover-redeemed\tdrift\tnot linearizable\tconflicts\tjoined\tjoins lost\toffers\tinvites\tinvites lost\trewards\taccounts wrong\tmisled or misplaced\tfenced for\tlongest silence\t")
 	total := map[string]*Round{}
 	count := map[string]int{}
 	var names []string
@@ -152,12 +158,16 @@ func (r *Round) add(one *Round) {
 	r.Joined += one.Joined
 	r.JoinsLost += one.JoinsLost
 	r.Offered += one.Offered
+	r.Invited += one.Invited
+	r.InvitesLost += one.InvitesLost
+	r.Rewarded += one.Rewarded
+	r.Unpaid += one.Unpaid
 	r.Misled += one.Misled + one.Misplaced + one.OverOffered + one.Denied
 	r.Fenced = max(r.Fenced, one.Fenced)
 	r.Silent = max(r.Silent, one.Silent)
 }
 
 func (r *Round) line(w io.Writer, n int) {
-	fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%v\t%v\t\n", r.Fault, n, r.Asked, r.Answered, r.Admitted, r.Persisted,
-		r.Lost, r.LostSafe, r.Over, r.Drift, r.Crooked, r.Conflicts, r.Joined, r.JoinsLost, r.Offered, r.Misled, r.Fenced.Round(time.Millisecond), r.Silent.Round(time.Millisecond))
+	fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%v\t%v\t\n", r.Fault, n, r.Asked, r.Answered, r.Admitted, r.Persisted,
+		r.Lost, r.LostSafe, r.Over, r.Drift, r.Crooked, r.Conflicts, r.Joined, r.JoinsLost, r.Offered, r.Invited, r.InvitesLost, r.Rewarded, r.Unpaid, r.Misled, r.Fenced.Round(time.Millisecond), r.Silent.Round(time.Millisecond))
 }

@@ -184,6 +184,10 @@ func (t *torture) play(ctx context.Context, w *world, launch, campaign string, t
 	if err != nil {
 		return one, err
 	}
+	party, err := w.party(ctx, launch, campaign)
+	if err != nil {
+		return one, err
+	}
 	load, stop := context.WithCancel(ctx)
 	defer stop()
 	var clients sync.WaitGroup
@@ -194,6 +198,10 @@ func (t *torture) play(ctx context.Context, w *world, launch, campaign string, t
 	for range max(2, t.Clients/4) {
 		own := rand.New(rand.NewPCG(t.rng.Uint64(), 4))
 		clients.Go(func() { line.stand(load, own) })
+	}
+	for number := range max(2, t.Clients/4) {
+		own := rand.New(rand.NewPCG(t.rng.Uint64(), 6))
+		clients.Go(func() { party.give(load, number, own) })
 	}
 	operator := rand.New(rand.NewPCG(t.rng.Uint64(), 5))
 	clients.Go(func() { line.release(load, operator) })
@@ -221,6 +229,9 @@ func (t *torture) play(ctx context.Context, w *world, launch, campaign string, t
 	}
 	one.Unfenced = breaks && now <= epoch
 	if err := line.settle(ctx, t.rng, loses, &one); err != nil {
+		return one, err
+	}
+	if err := party.settle(ctx, t.rng, loses, &one); err != nil {
 		return one, err
 	}
 	if err := crowd.settle(ctx, &one); err != nil {
@@ -271,7 +282,7 @@ func happen(ctx context.Context, together []fault, scenes []*scene) error {
 
 // create makes a launch that both gateways serve and Postgres knows.
 func (w *world) create(ctx context.Context, name string) error {
-	policy := fmt.Sprintf("launch: %s\nlimits: {failed_attempts: {per_address: 'off', per_subject: 'off'}}\nsubjects: {once_per_launch: false}\nwaitlist: {boosts: {referred: 10, referrer: 5}}\n", name)
+	policy := fmt.Sprintf("launch: %s\nlimits: {failed_attempts: {per_address: 'off', per_subject: 'off'}}\nsubjects: {once_per_launch: false}\nwaitlist: {boosts: {referred: 10, referrer: 5}}\n", name) + memberPolicy
 	err := eventually(ctx, "the launch is made", func() error {
 		_, err := w.gateways[0].api.CreateLaunch(ctx, "application/yaml", []byte(policy))
 		return unless(err, gateway.LaunchExists)

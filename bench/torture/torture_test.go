@@ -39,6 +39,9 @@ func TestTorture(t *testing.T) {
 		if one.Joined == 0 || one.Offered == 0 {
 			t.Errorf("%s: %d joined and %d were offered a place, which proves nothing", one.Fault, one.Joined, one.Offered)
 		}
+		if one.Invited == 0 || one.Rewarded == 0 {
+			t.Errorf("%s: %d invites, %d rewards, which proves nothing", one.Fault, one.Invited, one.Rewarded)
+		}
 	}
 }
 
@@ -73,6 +76,8 @@ func TestBreaches(t *testing.T) {
 		"a taken back leave":          {Round{Misled: 1}, "who waits was told what is not so"},
 		"a place":                     {Round{Misplaced: 1, Excused: true}, "the line is not what Postgres says"},
 		"a release":                   {Round{OverOffered: 1, Excused: true}, "a release gave more places than it had"},
+		"an invite":                   {Round{InvitesLost: 1, Excused: true}, "an invite is lost"},
+		"a cent":                      {Round{Unpaid: 1, Excused: true}, "an account is not right to the cent"},
 	} {
 		if got := c.round.Breach(); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)

@@ -122,8 +122,9 @@ type Invite struct {
 
 // Invited are invites minted, and what may still be minted.
 type Invited struct {
-	Invites   []Invite       `json:"invites"`
-	Allotment gateway.Rounds `json:"allotment"`
+	Invites    []Invite           `json:"invites"`
+	Allotment  gateway.Rounds     `json:"allotment"`
+	Durability gateway.Durability `json:"-"` // of the minting
 }
 
 // Invite mints invites from a member's allotment; with an e-mail address one
@@ -140,7 +141,10 @@ func (c *Client) Invite(ctx context.Context, launch, subject string, count int, 
 		return Invited{}, err
 	}
 	var made Invited
-	_, err := c.call(ctx, q, &made)
+	response, err := c.call(ctx, q, &made)
+	if err == nil {
+		made.Durability = gateway.Durability(response.Header.Get("Admit-Durability"))
+	}
 	return made, err
 }
 
