@@ -114,6 +114,11 @@ func (p *party) kept(ctx context.Context, h *host, came map[string]gateway.Redem
 			one.InvitesLost++
 		}
 	}
+	// The last one may have been minted and never answered.
+	if stray := len(there) - len(h.invites); stray > 1 {
+		one.Misled++
+		one.brief("members: %s asked for %d invites and has %d", h.subject, len(h.invites), len(there))
+	}
 	referrals := 0
 	for _, f := range h.friends {
 		row, ok := came[f.subject]

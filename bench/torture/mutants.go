@@ -149,6 +149,16 @@ var mutants = []mutant{
 		faults: "rolling-upgrade", rounds: 8,
 	},
 	{
+		name: "purchases", without: "a purchase is answered once Postgres holds it",
+		edits:  []edit{{"gateway/edge/purchase.go", "	if !q.lasts(e.Epoch, e.Position) {\n		return &gateway.Error{Reason: gateway.Unavailable", "	if e.Epoch == 0 {\n		return &gateway.Error{Reason: gateway.Unavailable"}},
+		faults: "flushall,power-cut", rounds: 10,
+	},
+	{
+		name: "rewarded", without: "a reward that is paid is not paid again",
+		edits:  []edit{{"lua/purchase.lua", "local ready = e.status == 'r'", "local ready = e.status == 'd' or e.status == 'r'"}},
+		faults: "none", rounds: 1,
+	},
+	{
 		name: "verify", without: "verify compares codes",
 		edits: []edit{{"sync/heal/verify.go", "			if one.Moving {", "			if one.Moving || one.Kind == \"code\" {"}},
 		test:  [2]string{"./sync/heal", "TestVerifyFinds"},
