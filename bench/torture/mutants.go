@@ -150,8 +150,8 @@ var mutants = []mutant{
 	},
 	{
 		name: "purchases", without: "a purchase is answered once Postgres holds it",
-		edits:  []edit{{"gateway/edge/purchase.go", "	if !q.lasts(e.Epoch, e.Position) {\n		return &gateway.Error{Reason: gateway.Unavailable", "	if e.Epoch == 0 {\n		return &gateway.Error{Reason: gateway.Unavailable"}},
-		faults: "flushall,power-cut", rounds: 10,
+		edits: []edit{{"gateway/edge/purchase.go", "	if !q.lasts(e.Epoch, e.Position) {\n		return &gateway.Error{Reason: gateway.Unavailable", "	if e.Position > 1<<62 {\n		return &gateway.Error{Reason: gateway.Unavailable"}},
+		test:  [2]string{"./gateway/edge", "TestPurchases"},
 	},
 	{
 		name: "rewarded", without: "a reward that is paid is not paid again",
