@@ -32,6 +32,7 @@ const (
 	ChallengeRequired      Reason = "challenge_required"
 	InviterLimited         Reason = "inviter_limited"
 	HoldsExceeded          Reason = "holds_exceeded"
+	ActivitiesExceeded     Reason = "activities_exceeded"
 	AttemptsExceeded       Reason = "attempts_exceeded"
 	LaunchClosed           Reason = "launch_closed"
 	Overloaded             Reason = "overloaded"
@@ -101,6 +102,7 @@ var sentences = map[Reason]string{
 	CountryDenied:          "This launch is not open to the country that this address is in.",
 	InviterLimited:         "Many invitations of this member were used lately. Try again later.",
 	HoldsExceeded:          "Too many codes were set aside from this address. Wait before you try again.",
+	ActivitiesExceeded:     "That is enough for one day. Go on tomorrow, or let the app's back end tell it.",
 	ChallengeRequired:      "Show that you are a person: solve the challenge and send its token as challenge.",
 	AttemptsExceeded:       "Too many failed attempts. Wait before you try again.",
 	LaunchClosed:           "This launch is closed.",

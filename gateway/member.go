@@ -90,8 +90,25 @@ type ChangeMember struct {
 	Invites int         // for MemberGranted, 1 to MaxGrant
 	Tier    string      // for MemberTier; "" is the campaign's again
 	Private bool        // for MemberPrivate
+	Own     bool        // the member asks itself: so much a day
 	By      Actor
 }
+
+// Act is something that a member did in the app.
+type Act struct {
+	Subject string // canonical
+	Name    string // [a-z0-9_-]{1,40}
+	Own     bool   // the member tells it itself: each name once a day, and so many
+}
+
+// The activities that figures are made of: a member cannot claim them.
+const (
+	ActActivated = "activated"
+	ActPaid      = "paid"
+)
+
+// MaxOwnActs is how many things a member may tell of itself on one day, by UTC.
+const MaxOwnActs = 10
 
 // MaxGrant is how many invites an operator may grant a member at once.
 const MaxGrant = 100_000

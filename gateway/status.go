@@ -31,6 +31,7 @@ var statuses = map[Reason]int{
 	ChallengeRequired:      http.StatusForbidden,
 	InviterLimited:         http.StatusTooManyRequests,
 	HoldsExceeded:          http.StatusTooManyRequests,
+	ActivitiesExceeded:     http.StatusTooManyRequests,
 	AttemptsExceeded:       http.StatusTooManyRequests,
 	LaunchClosed:           http.StatusConflict,
 	Overloaded:             http.StatusServiceUnavailable,

@@ -15,6 +15,7 @@
 //	ao:{l}:c:hhhh     hash    65,536 buckets: code → packed record
 //	ao:{l}:s:hhhh     hash    65,536 buckets: subject key → packed redemptions
 //	ao:{l}:members    hash    subject key → packed member, of who got more than admission
+//	ao:{l}:own        hash    subject key → what the member told of itself today
 //	ao:{l}:e:hhhh     hash    65,536 buckets: e-mail key → packed waitlist entry
 //	ao:{l}:queue      zset    who waits, by priority and arrival
 //	ao:{l}:offers     zset    e-mail key → when the offer is to be looked at

@@ -17,6 +17,7 @@ const persistedChannel = "ao:persisted"
 // Cluster slot: a script over them is atomic everywhere.
 type keys struct {
 	meta, config, campaigns, holds, members, journal string
+	own                                              string // what members told of themselves
 	payments, earnings                               string
 	restore                                          string // epoch of the restore under way
 	attempts0, attempts1, dedup0, dedup1, holders    string
@@ -27,7 +28,7 @@ type keys struct {
 func newKeys(launch string) *keys {
 	p := "ao:{" + launch + "}:"
 	return &keys{
-		meta: p + "meta", config: p + "config", campaigns: p + "campaigns", holds: p + "holds", members: p + "members", payments: p + "payments", earnings: p + "earnings",
+		meta: p + "meta", config: p + "config", campaigns: p + "campaigns", holds: p + "holds", members: p + "members", own: p + "own", payments: p + "payments", earnings: p + "earnings",
 		journal: p + "journal", restore: p + "restore", attempts0: p + "attempts:0", attempts1: p + "attempts:1",
 		dedup0: p + "dedup:0", dedup1: p + "dedup:1", holders: p + "holders", queue: p + "queue", offers: p + "offers", releases: p + "releases", joins0: p + "joins:0", joins1: p + "joins:1",
 		codePrefix: p + "c:", subjectPrefix: p + "s:", entryPrefix: p + "e:",

@@ -24,15 +24,15 @@ var memberUse = declare("member_use", contract{
 })
 
 var memberChange = declare("member_change", contract{
-	keys:    "meta journal campaigns members subject_bucket",
-	args:    "epoch seen subject change value actor note",
-	replies: []string{"changed seq version left record", "refused reason", "breach what"},
+	keys:    "meta journal campaigns members subject_bucket own",
+	args:    "epoch seen subject change value actor note by_member",
+	replies: []string{"changed seq version left record", "refused reason retry_ms", "breach what"},
 })
 
 var memberActive = declare("member_active", contract{
-	keys:    "meta journal members subject_bucket",
-	args:    "epoch seen bound subject name",
-	replies: []string{"noted seq version", "refused reason", "breach what"},
+	keys:    "meta journal members subject_bucket own",
+	args:    "epoch seen bound subject name by_member",
+	replies: []string{"noted seq version", "refused reason retry_ms", "breach what"},
 })
 
 // Member shows a member as it is now. It returns member_unknown for a subject
@@ -96,7 +96,8 @@ func (s *Store) proof(launch, call, key string) string {
 }
 
 // ChangeMember grants invites, sets a tier, hides from the leaderboard or
-// erases. It returns an invalid_request naming the field, or member_unknown.
+// erases. It returns an invalid_request naming the field, member_unknown, or
+// activities_exceeded to a member.
 func (s *Store) ChangeMember(ctx context.Context, name string, c gateway.ChangeMember) (gateway.Member, error) {
 	if err := c.Validate(); err != nil {
 		return gateway.Member{}, err
@@ -115,8 +116,8 @@ func (s *Store) ChangeMember(ctx context.Context, name string, c gateway.ChangeM
 		return gateway.Member{}, err
 	}
 	key := s.keyring.Subject(name, c.Subject)
-	r, err := s.call(ctx, l, memberChange, []string{l.meta, l.journal, l.campaigns, l.members, l.subject(key)},
-		key, string(c.Change), value, url.QueryEscape(c.By.Name), url.QueryEscape(c.By.Note))
+	r, err := s.call(ctx, l, memberChange, []string{l.meta, l.journal, l.campaigns, l.members, l.subject(key), l.own},
+		key, string(c.Change), value, url.QueryEscape(c.By.Name), url.QueryEscape(c.By.Note), flag(c.Own))
 	if err != nil {
 		return gateway.Member{}, err
 	}
@@ -124,14 +125,14 @@ func (s *Store) ChangeMember(ctx context.Context, name string, c gateway.ChangeM
 }
 
 // Active notes something that a member did in the app. It returns
-// member_unknown or overloaded.
-func (s *Store) Active(ctx context.Context, name, subject, what string) error {
+// member_unknown, activities_exceeded or overloaded.
+func (s *Store) Active(ctx context.Context, name string, a gateway.Act) error {
 	l, err := s.launch(ctx, name)
 	if err != nil {
 		return err
 	}
-	key := s.keyring.Subject(name, subject)
-	r, err := s.call(ctx, l, memberActive, []string{l.meta, l.journal, l.members, l.subject(key)}, s.options.JournalBytes, key, what)
+	key := s.keyring.Subject(name, a.Subject)
+	r, err := s.call(ctx, l, memberActive, []string{l.meta, l.journal, l.members, l.subject(key), l.own}, s.options.JournalBytes, key, a.Name, flag(a.Own))
 	if err != nil {
 		return err
 	}

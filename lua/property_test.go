@@ -231,6 +231,7 @@ func (m *machine) member(t *rapid.T) {
 		Subject: rapid.SampledFrom(propertySubjects).Draw(t, "subject"), Invites: rapid.IntRange(1, 3).Draw(t, "invites"), Private: rapid.Bool().Draw(t, "private"),
 		Change: rapid.SampledFrom([]gateway.MemberCause{gateway.MemberGranted, gateway.MemberTier, gateway.MemberPrivate, gateway.MemberErased}).Draw(t, "how"),
 	}
+	c.Own = c.Change == gateway.MemberPrivate && rapid.Bool().Draw(t, "own")
 	_, err := m.stores[0].ChangeMember(m.ctx, m.launch, c)
 	_, wantErr := m.stores[1].ChangeMember(m.ctx, m.launch, c)
 	m.same(t, "change member", err, wantErr)

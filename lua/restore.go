@@ -43,7 +43,7 @@ func (s *Store) Restore(ctx context.Context, name string, epoch uint64) (*Restor
 	r := &Restore{store: s, keys: newKeys(name), epoch: epoch, template: map[uint32]gateway.Template{}, paces: map[uint32]gateway.Rate{}, paced: map[uint32]int{}, holders: map[string]int{}}
 	r.joins = [2]map[string][]string{{}, {}}
 	k := r.keys
-	all := []string{k.meta, k.config, k.campaigns, k.holds, k.members, k.payments, k.earnings, k.journal, k.attempts0, k.attempts1, k.dedup0, k.dedup1, k.holders, k.queue, k.offers, k.releases, k.joins0, k.joins1}
+	all := []string{k.meta, k.config, k.campaigns, k.holds, k.members, k.own, k.payments, k.earnings, k.journal, k.attempts0, k.attempts1, k.dedup0, k.dedup1, k.holders, k.queue, k.offers, k.releases, k.joins0, k.joins1}
 	for bucket := range 1 << 16 {
 		all = append(all, k.codePrefix+hex16(uint16(bucket)), k.subjectPrefix+hex16(uint16(bucket)), k.entryPrefix+hex16(uint16(bucket)))
 	}

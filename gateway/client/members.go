@@ -73,7 +73,8 @@ func (c *Client) UseRounds(ctx context.Context, launch, subject string, rounds i
 	return answer[Usage](ctx, c, q.under(idempotencyKey))
 }
 
-// Active notes something that a member did in the app.
+// Active notes something that a member did in the app. With a member token each
+// name counts once a day; "activated" and "paid" need a server key.
 func (c *Client) Active(ctx context.Context, launch, subject, name string) error {
 	q := request{method: http.MethodPost, path: c.memberPath(launch, subject, "activity"), in: map[string]string{"name": name}}
 	_, err := c.call(ctx, q, nil)

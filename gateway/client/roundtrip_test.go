@@ -341,7 +341,7 @@ func TestMembers(t *testing.T) {
 	if u := must[client.Usage](t)(member.UseRounds(ctx, "l", "ann@example.com", 1, "k")); u.Remaining != 99 {
 		t.Errorf("%+v", u)
 	}
-	if err := member.Active(ctx, "l", "ann@example.com", "activated"); err != nil {
+	if err := member.Active(ctx, "l", "ann@example.com", "active"); err != nil {
 		t.Error(err)
 	}
 	if m := must[client.Member](t)(member.ShowOnLeaderboard(ctx, "l", "ann@example.com", false)); m.Leaderboard || m.Unlock.Used != 1 {

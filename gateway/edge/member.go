@@ -127,7 +127,11 @@ func (q *request) activity() error {
 	if len(body.Name) < 1 || len(body.Name) > 40 || strings.Trim(body.Name, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" {
 		return gateway.Invalid("name", `Use 1 to 40 of a–z, 0–9, _ and -, such as "activated".`)
 	}
-	if err := q.server.config.Store.Active(q.server.running, q.launch.Name, subject, body.Name); err != nil {
+	act := gateway.Act{Subject: subject, Name: body.Name, Own: q.key == nil}
+	if act.Own && (act.Name == gateway.ActActivated || act.Name == gateway.ActPaid) {
+		return &gateway.Error{Reason: gateway.Forbidden, Field: "name", Detail: "Only a back end with a server key says so of a member."}
+	}
+	if err := q.server.config.Store.Active(q.server.running, q.launch.Name, act); err != nil {
 		return err
 	}
 	q.headers("application/json")
@@ -151,7 +155,7 @@ func (q *request) preferences() error {
 		return gateway.Invalid("leaderboard", "Use true to be shown on the leaderboard, false not to be.")
 	}
 	m, err := q.server.config.Store.ChangeMember(q.server.running, q.launch.Name, gateway.ChangeMember{
-		Subject: subject, Change: gateway.MemberPrivate, Private: !*body.Leaderboard,
+		Subject: subject, Change: gateway.MemberPrivate, Private: !*body.Leaderboard, Own: q.key == nil,
 	})
 	if err != nil {
 		return err

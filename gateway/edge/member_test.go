@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
@@ -34,8 +35,8 @@ func (f *fakeMembers) UseRounds(_ context.Context, _ string, u gateway.Use) (gat
 	return f.member.Left, f.memberIs
 }
 
-func (f *fakeMembers) Active(_ context.Context, _, subject, what string) error {
-	f.active = append(f.active, subject+" "+what)
+func (f *fakeMembers) Active(_ context.Context, _ string, a gateway.Act) error {
+	f.active = append(f.active, fmt.Sprint(a.Subject, " ", a.Name, " ", a.Own))
 	return f.memberIs
 }
 
@@ -159,17 +160,25 @@ func TestMemberAsks(t *testing.T) {
 		w.store.used[1] != (gateway.Use{Subject: "ann@gmail.com", Email: "ann@gmail.com", Rounds: 1, Begin: true}) {
 		t.Errorf("%+v", w.store.used)
 	}
-	if a := w.ask("POST", membersPath+"bob/activity", `{"name":"activated"}`, token); a.status != 204 || a.body != "" || w.store.active[0] != "bob activated" {
+	if a := w.ask("POST", membersPath+"bob/activity", `{"name":"active"}`, token); a.status != 204 || a.body != "" || w.store.active[0] != "bob active true" {
 		t.Errorf("%v, %v", a, w.store.active)
 	}
-	if a := w.ask("PUT", membersPath+"bob/preferences", `{"leaderboard":false}`, token); a.status != 200 || !w.store.changed[0].Private {
+	for _, name := range []string{"activated", "paid"} { // what figures are made of
+		if a := w.ask("POST", membersPath+"bob/activity", `{"name":"`+name+`"}`, token); a.status != 403 || a.word("field") != "name" {
+			t.Errorf("a member says %s: %v", name, a)
+		}
+	}
+	if a := w.ask("POST", membersPath+"bob/activity", `{"name":"paid"}`, "Authorization: Bearer ao_server"); a.status != 204 || w.store.active[1] != "bob paid false" {
+		t.Errorf("%v, %v", a, w.store.active)
+	}
+	if a := w.ask("PUT", membersPath+"bob/preferences", `{"leaderboard":false}`, token); a.status != 200 || !w.store.changed[0].Private || !w.store.changed[0].Own {
 		t.Errorf("%v, %v", a, w.store.changed)
 	}
 	if a := w.ask("POST", membersPath+"bob/invites", `{"email":"F.riend+1@gmail.com"}`, token, "Idempotency-Key: k"); a.status != 201 || !strings.Contains(a.body, `"link":"/i/writer/`) ||
 		w.store.invited[0] != (gateway.Invite{Subject: "bob", Count: 1, Recipient: "friend@gmail.com", Proof: "k"}) {
 		t.Errorf("%v, %+v", a, w.store.invited)
 	}
-	if a := w.ask("DELETE", membersPath+"bob/invites/abcd-2345", "", token); a.status != 200 || a.body != `{"allotment":3}` || w.store.active[1] != "bob revokes ABCD2345" {
+	if a := w.ask("DELETE", membersPath+"bob/invites/abcd-2345", "", token); a.status != 200 || a.body != `{"allotment":3}` || w.store.active[2] != "bob revokes ABCD2345" {
 		t.Errorf("%v, %v", a, w.store.active)
 	}
 	w.store.memberIs = &gateway.Error{Reason: gateway.RoundsExhausted}

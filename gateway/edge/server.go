@@ -36,8 +36,9 @@ type Store interface {
 	Member(ctx context.Context, launch, subject string) (gateway.Member, error)
 	// UseRounds takes all rounds asked for or returns rounds_exhausted.
 	UseRounds(ctx context.Context, launch string, u gateway.Use) (gateway.Rounds, error)
-	// Active notes what a member did: member_unknown.
-	Active(ctx context.Context, launch, subject, what string) error
+	// Active notes what a member did: member_unknown, activities_exceeded.
+	Active(ctx context.Context, launch string, a gateway.Act) error
+	// ChangeMember returns member_unknown or activities_exceeded.
 	ChangeMember(ctx context.Context, launch string, c gateway.ChangeMember) (gateway.Member, error)
 	// Inviter mints members' codes; RevokeInvite takes one back: code_unknown
 	// for another's, code_exhausted for a used one.

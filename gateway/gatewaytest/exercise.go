@@ -43,7 +43,7 @@ type Store interface {
 	Member(ctx context.Context, launch, subject string) (gateway.Member, error)
 	UseRounds(context.Context, string, gateway.Use) (gateway.Rounds, error)
 	ChangeMember(context.Context, string, gateway.ChangeMember) (gateway.Member, error)
-	Active(ctx context.Context, launch, subject, what string) error
+	Active(ctx context.Context, launch string, a gateway.Act) error
 	Purchase(context.Context, string, gateway.Payment) (gateway.Earning, error)
 	DecideReward(context.Context, string, string, gateway.RewardDecision, gateway.Actor) (gateway.Earning, error)
 	MintInvites(context.Context, string, uint32, []gateway.NewCode, gateway.Invite) (gateway.Invited, error)
@@ -96,6 +96,7 @@ func Exercise(t *testing.T, open func(t *testing.T) Store) {
 		{"race of releases", raceOfReleases},
 		{"members", members},
 		{"members of few words", impliedMembers},
+		{"members' own word", ownWord},
 		{"referrals", referrals},
 		{"milestones", milestones},
 		{"trial rounds", trial},

@@ -2,6 +2,7 @@ package gatewaytest
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -86,13 +87,67 @@ func members(f *fixture) {
 	if m = f.member("ann"); m.Method != gateway.UnlockInvite || m.Allotment != 28 || m.Left != 10 {
 		f.Errorf("%+v", m)
 	}
-	if err := f.Active(f.ctx, theLaunch, "ann", "activated"); err != nil {
+	if err := f.Active(f.ctx, theLaunch, gateway.Act{Subject: "ann", Name: "activated"}); err != nil {
 		f.Error(err)
 	}
-	f.refused(gateway.MemberUnknown, f.Active(f.ctx, theLaunch, "nobody", "activated"))
+	f.refused(gateway.MemberUnknown, f.Active(f.ctx, theLaunch, gateway.Act{Subject: "nobody", Name: "activated"}))
 	if m, err := f.ChangeMember(f.ctx, theLaunch, gateway.ChangeMember{Subject: "ann", Change: gateway.MemberErased, By: by}); err != nil || !m.Private || m.Allotment != 28 {
 		f.Errorf("%+v, %v", m, err)
 	}
+}
+
+// ownWord: what members tell of themselves is noted once, where it is news, and
+// so often a day; a back end's word always.
+func ownWord(f *fixture) {
+	f.launch(nil)
+	f.campaign("c", func(c *gateway.Campaign) { c.MaxUses = 9 }, "A")
+	f.admitted("A", "ann")
+	f.admitted("A", "bob")
+	now, err := f.Now(f.ctx, theLaunch)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.pass(now.Truncate(24 * time.Hour).Add(24 * time.Hour).Sub(now)) // the day must not end between two calls
+	act := func(subject, name string, own bool) error {
+		return f.Active(f.ctx, theLaunch, gateway.Act{Subject: subject, Name: name, Own: own})
+	}
+	prefer := func(private, own bool) error {
+		_, err := f.ChangeMember(f.ctx, theLaunch, gateway.ChangeMember{Subject: "ann", Change: gateway.MemberPrivate, Private: private, Own: own})
+		return err
+	}
+	wrote := func(want uint64, call func() error) {
+		f.Helper()
+		before, err := f.Position(f.ctx, theLaunch)
+		if err != nil {
+			f.Fatal(err)
+		}
+		if err := call(); err != nil {
+			f.Fatal(err)
+		}
+		if after, err := f.Position(f.ctx, theLaunch); err != nil || after.Seq != before.Seq+want {
+			f.Fatalf("the journal went from %d to %d, %v; want %d records", before.Seq, after.Seq, err, want)
+		}
+	}
+	wrote(0, func() error { return prefer(false, true) })
+	wrote(1, func() error { return prefer(true, true) })
+	wrote(0, func() error { return prefer(true, true) })
+	for i := range gateway.MaxOwnActs - 1 {
+		name := fmt.Sprint("act-", i)
+		wrote(1, func() error { return act("ann", name, true) })
+		wrote(0, func() error { return act("ann", name, true) })
+	}
+	e := f.refused(gateway.ActivitiesExceeded, act("ann", "act-x", true))
+	if e.RetryAfter <= 0 || e.RetryAfter > 24*time.Hour {
+		f.Fatalf("retry after %v", e.RetryAfter)
+	}
+	f.refused(gateway.ActivitiesExceeded, prefer(false, true))
+	wrote(0, func() error { return act("ann", "act-1", true) })
+	wrote(1, func() error { return act("bob", "act-x", true) })
+	wrote(1, func() error { return act("ann", "act-1", false) })
+	wrote(1, func() error { return prefer(false, false) })
+	f.pass(e.RetryAfter)
+	wrote(1, func() error { return act("ann", "act-1", true) })
+	wrote(0, func() error { return act("ann", "act-1", true) })
 }
 
 // impliedMembers have no record of their own until something needs one.

@@ -30,6 +30,7 @@ type modelLaunch struct {
 	addresses   map[string]seenFrom
 	paced       map[uint32][]time.Time // uses, by campaign
 	entries     map[string]*modelEntry
+	own         map[string]ownActs // by subject
 	joins       []failure
 	holds       []failure
 	asked       []failure // of those who were on the list, without their proof
@@ -121,7 +122,7 @@ func (m *Model) CreateLaunch(_ context.Context, p gateway.Policy, _ gateway.Acto
 	l := &modelLaunch{
 		launch:   gateway.Launch{Name: p.Launch, Version: 1, Open: true, Policy: p},
 		position: 1, codes: map[gateway.Code]*modelCode{}, used: map[uint32]int{}, addresses: map[string]seenFrom{}, members: map[string]*modelMember{}, payments: map[string]*modelPayment{}, earnings: map[string]*modelEarning{},
-		paced: map[uint32][]time.Time{}, entries: map[string]*modelEntry{}, releases: map[string]*gateway.Cohort{},
+		own: map[string]ownActs{}, paced: map[uint32][]time.Time{}, entries: map[string]*modelEntry{}, releases: map[string]*gateway.Cohort{},
 	}
 	m.launches[p.Launch] = l
 	return l.snapshot(), nil

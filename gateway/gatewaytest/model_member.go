@@ -329,6 +329,14 @@ func (m *Model) ChangeMember(_ context.Context, name string, c gateway.ChangeMem
 	if one == nil {
 		return gateway.Member{}, gateway.Refuse(gateway.MemberUnknown)
 	}
+	if c.Change == gateway.MemberPrivate && c.Private == one.member.Private {
+		return m.view(l, one), nil
+	}
+	if c.Own {
+		if err := m.tell(l, c.Subject, "="); err != nil {
+			return gateway.Member{}, err
+		}
+	}
 	switch c.Change {
 	case gateway.MemberGranted:
 		one.member.Allotment = plus(one.member.Allotment, gateway.Rounds(c.Invites))
@@ -345,16 +353,46 @@ func (m *Model) ChangeMember(_ context.Context, name string, c gateway.ChangeMem
 }
 
 // Active notes what a member did.
-func (m *Model) Active(_ context.Context, name, subject, _ string) error {
+func (m *Model) Active(_ context.Context, name string, a gateway.Act) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	l, err := m.find(name)
 	if err != nil {
 		return err
 	}
-	if l.members[subject] == nil && len(l.lasting(subject)) == 0 {
+	if l.members[a.Subject] == nil && len(l.lasting(a.Subject)) == 0 {
 		return gateway.Refuse(gateway.MemberUnknown)
 	}
+	if a.Own {
+		if own := l.own[a.Subject]; own.day.Equal(m.today()) && slices.Contains(own.names, a.Name) {
+			return nil
+		}
+		if err := m.tell(l, a.Subject, a.Name); err != nil {
+			return err
+		}
+	}
 	l.position++
+	return nil
+}
+
+// ownActs is what a member told of itself on a day.
+type ownActs struct {
+	day   time.Time
+	names []string
+}
+
+func (m *Model) today() time.Time { return m.now.Truncate(24 * time.Hour) }
+
+// tell counts what a member tells of itself.
+func (m *Model) tell(l *modelLaunch, subject, name string) error {
+	own, today := l.own[subject], m.today()
+	if !own.day.Equal(today) {
+		own = ownActs{day: today}
+	}
+	if len(own.names) >= gateway.MaxOwnActs {
+		return &gateway.Error{Reason: gateway.ActivitiesExceeded, RetryAfter: today.Add(24 * time.Hour).Sub(m.now)}
+	}
+	own.names = append(own.names, name)
+	l.own[subject] = own
 	return nil
 }

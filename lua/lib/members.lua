@@ -305,3 +305,33 @@ local function add_proof(m, proof)
   end
   m.proofs = kept
 end
+
+-- What members tell of themselves with their tokens is bounded, or one of them
+-- could fill the journal: own_most things a day, by UTC. They stand in one hash,
+-- subject → the day's words, joined by commas, with the day in '#'. It is not
+-- restored: what was told before is noted once more at the most.
+local own_most = 10
+
+local function open_own(own, subject, now)
+  local v = redis.call('HMGET', own, '#', subject)
+  local today = day_of(now)
+  local is = tonumber(v[1])
+  local words = is == today and v[2] or ''
+  local _, commas = string.gsub(words, ',', '')
+  return {
+    key = own, subject = subject, today = today, stale = is and is ~= today, words = words,
+    full = words ~= '' and commas + 1 >= own_most, left_ms = (today + 1) * 86400000 - now,
+  }
+end
+
+local function has_told(o, word)
+  return string.find(',' .. o.words .. ',', ',' .. word .. ',', 1, true) ~= nil
+end
+
+local function save_told(o, word)
+  if o.stale then
+    redis.call('UNLINK', o.key)
+  end
+  redis.call('HSET', o.key, '#', int(o.today), o.subject, o.words == '' and word or o.words .. ',' .. word)
+  redis.call('PEXPIRE', o.key, '172800000')
+end
