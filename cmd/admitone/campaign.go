@@ -28,8 +28,8 @@ type campaignFlags struct {
 	Tier       *string           `help:"Tier that a redemption unlocks."`
 	Channel    *string           `help:"Where the codes are handed out: partner, event, email, …"`
 	MaxUses    int               `help:"Uses of each code."`
-	Starts     *time.Time        `help:"When codes begin to be good." format:"2006-01-02T15:04:05Z07:00" placeholder:"TIME"`
-	Ends       *time.Time        `help:"When all codes expire." format:"2006-01-02T15:04:05Z07:00" placeholder:"TIME"`
+	Starts     *time.Time        `help:"When codes begin to be good." placeholder:"TIME"`
+	Ends       *time.Time        `help:"When all codes expire." placeholder:"TIME"`
 	Expires    *gateway.Duration `help:"How long a code is good from its minting: 30d, 72h." placeholder:"DURATION"`
 	Format     string            `help:"Code template, as {prefix}-{period}-{random:8}."`
 	Prefix     string            `help:"Value of {prefix}."`

@@ -166,7 +166,7 @@ type (
 	codesReinstate struct{ codesChange }
 	codesRenew     struct {
 		codesChange
-		Expires time.Time `help:"When they expire; with the campaign if not given." format:"2006-01-02T15:04:05Z07:00" placeholder:"TIME"`
+		Expires time.Time `help:"When they expire; with the campaign if not given." placeholder:"TIME"`
 	}
 )
 

@@ -23,14 +23,14 @@ import (
 // newParser reads flags, then the environment (ADMITONE_…), then the file of
 // --config.
 func newParser(cli *commands) (*kong.Kong, error) {
-	return kong.New(cli,
+	return kong.New(cli, append(values(),
 		kong.Name("admitone"),
 		kong.Description("A redemption gateway for invite-only and launch-day products: a code with N uses admits N, never N+1, and what it answered it remembers."),
 		kong.DefaultEnvars("ADMITONE"),
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Vars{"version": version},
-	)
+	)...)
 }
 
 // configFile is a YAML file that gives values to flags which neither the

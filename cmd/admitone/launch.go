@@ -32,7 +32,10 @@ func (c *launchApply) Run(ctx context.Context, api *client.Client) error {
 		return err
 	}
 	var named struct{ Launch string }
-	if err := yaml.Unmarshal(document, &named); err != nil || named.Launch == "" {
+	if err := yaml.Unmarshal(document, &named); err != nil {
+		return fmt.Errorf("%s is not valid YAML or JSON: %s", c.File, yaml.FormatError(err, false, true))
+	}
+	if named.Launch == "" {
 		return fmt.Errorf("%s does not say which launch it is for: begin it with \"launch: NAME\"", c.File)
 	}
 	kind := contentType(document)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -27,6 +28,9 @@ type remote struct {
 func (r *remote) AfterApply(c *kong.Context) error { return c.BindToProvider(r.client) }
 
 func (r *remote) client() (*client.Client, error) {
+	if err := checkAdminURL(r.AdminURL); err != nil {
+		return nil, err
+	}
 	key, err := secret(r.KeyFile, "ADMITONE_KEY")
 	if err != nil {
 		return nil, err
@@ -66,10 +70,22 @@ func row(w io.Writer, cells ...any) {
 // explain writes an error for people, with every line of an import and every
 // field of a policy.
 func explain(w io.Writer, err error) {
-	fmt.Fprintln(w, "admitone:", err)
 	var e *client.Error
-	if !errors.As(err, &e) {
+	switch known := errors.As(err, &e); {
+	case known && len(e.Problems) > 0:
+		fmt.Fprintf(w, "admitone: the policy is wrong in %d places; nothing was changed (request %s)\n", len(e.Problems), e.RequestID)
+	default:
+		fmt.Fprintln(w, "admitone:", err)
+	}
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Op == "dial" {
+		fmt.Fprintln(w, "  Does a gateway run there? --admin-url names its private listener, which serve and dev open at --admin-addr.")
+	}
+	if e == nil {
 		return
+	}
+	if e.Refusal.Reason == gateway.NotFound {
+		fmt.Fprintln(w, "  Is that a private listener? --admin-url names it; the public one, 8080 by default, does not know this call.")
 	}
 	for _, p := range e.Problems {
 		fmt.Fprintf(w, "  %s: %s\n", p.Path, p.Message)
