@@ -21,6 +21,7 @@ servers: # what a gateway itself stands on
 
 .PHONY: build
 build: ## build .bin/admitone
+	@[ -e .bin/admitone ] || echo "building .bin/admitone; the first time takes a few minutes" >&2
 	@$(GO) build -ldflags '-X main.version=$(VERSION)' -o .bin/admitone ./cmd/admitone
 
 .PHONY: run

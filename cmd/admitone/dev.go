@@ -125,7 +125,7 @@ func (d *development) run(ctx context.Context) error {
 		"public": "http://" + reachable(n.public.Addr()), "private": "http://" + reachable(n.private.Addr()),
 		"admin_key": adminKey, "launch": demoLaunch, "redis": d.Redis, "postgres": d.Postgres,
 	}
-	d.welcome(ready, code)
+	say("%s", d.welcome(ready, code))
 	if d.ReadyFile != "" {
 		if err := writeFile(d.ReadyFile, 0o600, func(w io.Writer) error { return json.NewEncoder(w).Encode(ready) }); err != nil {
 			return fmt.Errorf("--ready-file: %w", err)
@@ -297,7 +297,8 @@ func reachable(a net.Addr) string {
 	return net.JoinHostPort(host, port)
 }
 
-func (d *development) welcome(ready map[string]string, code string) {
+// welcome is what dev says when it serves; the curl lines are the README's.
+func (d *development) welcome(ready map[string]string, code string) string {
 	kept := d.data
 	mail := d.SMTPURL
 	if d.mail != nil {
@@ -306,7 +307,7 @@ func (d *development) welcome(ready map[string]string, code string) {
 	if d.mini != nil {
 		kept += " (Redis: embedded, reloaded from Postgres)"
 	}
-	say(`AdmitOne is serving the launch "demo".
+	return fmt.Sprintf(`AdmitOne is serving the launch "demo".
 
   public    %[1]s
   private   %[2]s   (metrics, health, admin API)
@@ -314,15 +315,20 @@ func (d *development) welcome(ready map[string]string, code string) {
   data      %[4]s
   e-mail    %[6]s
 
-Redeem a code, ask for the same again, and see what is left of it:
+Redeem a code, see what the next one is told who tries it, and what the operator sees:
 
   curl -s %[1]s/v1/launches/demo/redemptions -H 'Content-Type: application/json' -d '{"code":"%[5]s","email":"ann@example.com"}'
 
-  curl -s %[1]s/v1/launches/demo/validations -H 'Content-Type: application/json' -d '{"code":"%[5]s"}'
+  curl -s %[1]s/v1/launches/demo/redemptions -H 'Content-Type: application/json' -d '{"code":"%[5]s","email":"bob@example.com"}'
 
-  curl -s %[2]s/admin/v1/launches/demo/stats -H 'Authorization: Bearer %[3]s'
+  curl -s %[2]s/admin/v1/launches/demo/codes/%[5]s -H 'Authorization: Bearer %[3]s'
 
-Ctrl-C stops everything; the next start finds it again.`, ready["public"], ready["private"], ready["admin_key"], kept, code, mail)
+Make a launch of your own, in another shell:
+
+  export ADMITONE_KEY=%[3]s ADMITONE_ADMIN_URL=%[2]s
+  %[7]s launch apply -f examples/policies/controlled-launch.yaml
+
+Ctrl-C stops everything; the next start finds it again.`, ready["public"], ready["private"], ready["admin_key"], kept, code, mail, os.Args[0])
 }
 
 func say(format string, a ...any) { fmt.Printf(format+"\n", a...) }

@@ -36,6 +36,7 @@ func TestDocuments(t *testing.T) {
 	up := startDev(t, dataDir(t))
 	code := up.freshCodes(t, 1)[0]
 	fill := strings.NewReplacer("http://127.0.0.1:8080", up.Public, "http://127.0.0.1:9080", up.Private, "$CODE", code, "$KEY", up.AdminKey)
+	welcome := (&development{devCommand: &devCommand{}}).welcome(map[string]string{"public": up.Public, "private": up.Private, "admin_key": up.AdminKey}, code)
 	documents, err := filepath.Glob("../../docs/*.md")
 	if err != nil {
 		t.Fatal(err)
@@ -47,6 +48,9 @@ func TestDocuments(t *testing.T) {
 			switch b.kind {
 			case "sh":
 				for line := range strings.Lines(fill.Replace(b.text)) {
+					if strings.HasSuffix(path, "README.md") && !strings.Contains(welcome, strings.TrimSpace(line)) {
+						t.Errorf("dev does not print this line of the README: %s", line)
+					}
 					answer = curl(t, strings.TrimSpace(line))
 					ran++
 				}

@@ -207,7 +207,9 @@ func (s *server) refuse(c *call, err error) {
 		e = &gateway.Error{Reason: gateway.CodeUnknown, Field: "codes", Detail: "Some of these codes do not exist; nothing was changed."}
 	case !errors.As(err, &e):
 		s.Log.Error("an admin request failed", "request_id", c.id, "error", err)
-		e = gateway.Refuse(gateway.Internal)
+		if e = gateway.Away(err, c.r.Method == http.MethodGet); e == nil {
+			e = gateway.Refuse(gateway.Internal)
+		}
 	}
 	p.Code, p.Detail, p.Field, p.RequestID = e.Reason, e.Sentence(), e.Field, c.id
 	p.Type, p.Status = "/problems/"+string(e.Reason), e.Reason.Status()

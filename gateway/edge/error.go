@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"context"
 	"errors"
 	"math/rand/v2"
 	"net"
@@ -54,8 +53,8 @@ func (q *request) explain(err error) *gateway.Error {
 	if e, ok := errors.AsType[*gateway.Error](err); ok {
 		return e
 	}
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return &gateway.Error{Reason: gateway.Unavailable, RetryAfter: time.Second}
+	if e := gateway.Away(err, q.ctx.IsGet()); e != nil {
+		return e
 	}
 	q.server.log.Error("a request failed", "route", routes[q.route].name, "request_id", string(q.id), "error", err)
 	return gateway.Refuse(gateway.Internal)
