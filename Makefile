@@ -109,6 +109,10 @@ bench: deps ## every figure of docs/performance.md, against peers in the same ru
 bench-quick: deps ## the ratios against peers, within three minutes; writes bench/results/latest.json
 	@$(GO) run ./bench/results -quick
 
+.PHONY: bench-watch
+bench-watch: servers ## a waitlist of a million: polls against a bare server, 50,000 pollers, 10,000 streams and a restart
+	@$(GO) run ./bench/results -watch
+
 .PHONY: bench-profile
 bench-profile: servers ## where a redemption's time goes: .bin/profile/gateway.pprof, Redis' commands and samples
 	@$(GO) run ./bench/results -profile .bin/profile
@@ -117,6 +121,7 @@ bench-profile: servers ## where a redemption's time goes: .bin/profile/gateway.p
 bench-parts: servers ## the stages one by one: group commit, memory, a reload, the ledger
 	@$(GO) test ./lua -run '^$$' -bench Redeem -benchtime 100000x
 	@$(GO) test ./lua -run '^$$' -bench Memory -benchtime 1x -timeout 20m
+	@$(GO) test ./gateway -run '^$$' -bench Line -benchtime 1x
 	@$(GO) test ./sync/heal -run '^$$' -bench Reload -benchtime 1x
 	@$(GO) test ./sync/ledger -run '^$$' -bench Apply -benchtime 30x
 

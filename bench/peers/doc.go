@@ -10,7 +10,8 @@
 //   - autopipeline: the same through go-redis' AutoPipeline
 //   - own: AdmitOne's own script and store with group commit off
 //   - nginx: nginx with Lua and keep-alive to Redis, the script of direct
-//   - echo: fasthttp answering the same bytes, deciding nothing: the ceiling
+//   - echo: fasthttp answering the same bytes, deciding nothing: the ceiling; of
+//     a redemption, or of whatever else it is told to say
 //
 // Every one but echo checks what a gateway checks: the code exists, its window,
 // its state and its uses; once per subject, and the same answer again; failed

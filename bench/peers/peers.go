@@ -68,6 +68,13 @@ type Options struct {
 	Postgres string // URL of a database of its own
 	Codes    []Code // what there is to redeem
 	Pool     int    // connections to Postgres; 0: 32
+	Says     *Says  // what echo answers; nil: an admitted redemption
+}
+
+// Says is an answer that never changes.
+type Says struct {
+	Header [][2]string // as they stand in the answer, without those that fasthttp writes
+	Body   string
 }
 
 // Code is a code to be seeded.
@@ -101,6 +108,7 @@ type Server struct {
 	http    *fasthttp.Server
 	parsers fastjson.ParserPool
 	echo    bool
+	says    *Says
 }
 
 // Open makes a peer and seeds its store, which must be empty.
@@ -113,7 +121,7 @@ func Open(ctx context.Context, name string, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	s := &Server{peer: peer, echo: name == "echo"}
+	s := &Server{peer: peer, echo: name == "echo", says: o.Says}
 	s.http = &fasthttp.Server{
 		Handler: s.handle, NoDefaultServerHeader: true, NoDefaultContentType: true, Concurrency: 16 << 10,
 		ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: time.Minute, DisablePreParseMultipartForm: true,
@@ -137,6 +145,13 @@ var fixed = gateway.NewID(time.Unix(0, 0))
 
 // handle answers every request as a redemption. GET /counts is the bench's.
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+	if s.echo && s.says != nil {
+		for _, h := range s.says.Header {
+			ctx.Response.Header.Set(h[0], h[1])
+		}
+		ctx.SetBodyString(s.says.Body)
+		return
+	}
 	if s.echo {
 		s.admitted(ctx, fixed, "HOTHOTHOTH", "subject-000000000000", false)
 		return

@@ -167,3 +167,30 @@ func TestChecks(t *testing.T) {
 		})
 	}
 }
+
+// TestEchoSays: the bare server answers what it is told to, header by header.
+func TestEchoSays(t *testing.T) {
+	s, err := Open(t.Context(), "echo", Options{Says: &Says{Header: [][2]string{{"Content-Type", "application/json"}, {"ETag", `"12-3"`}}, Body: `{"position":12}`}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(l) }()
+	defer func() {
+		s.Close()
+		<-ended
+	}()
+	response, err := http.Get("http://" + l.Addr().String() + "/v1/launches/bench/waitlist/aot_x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	b, err := io.ReadAll(response.Body)
+	if err != nil || string(b) != `{"position":12}` || response.Header.Get("ETag") != `"12-3"` || response.Header.Get("Content-Type") != "application/json" {
+		t.Errorf("%v %s, %v", response.Header, b, err)
+	}
+}

@@ -3,10 +3,7 @@ package main
 import (
 	"context"
 	"encoding/csv"
-	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -23,7 +20,7 @@ import (
 func takeCeilings(ctx context.Context, w *world, f *figures) error {
 	// Junk locks the generator's address out of its launch after three guesses,
 	// as the default policy says; the others are asked in a launch of their own.
-	day, err := w.another(ctx, "day", "waitlist: {limits: {per_address: off}}\n", 1)
+	day, err := w.another(ctx, "day", "", 1)
 	if err != nil {
 		return err
 	}
@@ -42,15 +39,7 @@ func takeCeilings(ctx context.Context, w *world, f *figures) error {
 			return storm.One("junk", storm.Junk(c.target, c.launch, len(c.hot), prefix), 404, 429)
 		},
 	}
-	names, asked := []string{"validate", "junk"}, map[string]*contender{"validate": day, "junk": junk, "polls": day}
-	paths, err := w.tickets(ctx, day)
-	if err != nil {
-		return err
-	}
-	if paths != nil {
-		names = append(names, "polls")
-		loads["polls"] = func(c *contender, _ string) *storm.Mix { return storm.One("poll", storm.Get(c.target, paths), 200) }
-	}
+	names, asked := []string{"validate", "junk"}, map[string]*contender{"validate": day, "junk": junk}
 	for _, c := range w.peers {
 		if c.name != "echo" {
 			continue
@@ -69,40 +58,6 @@ func takeCeilings(ctx context.Context, w *world, f *figures) error {
 		}
 	}
 	return nil
-}
-
-// tickets joins the waitlist and returns what is to be polled; nil where the
-// gateway has no waitlist.
-func (w *world) tickets(ctx context.Context, c *contender) ([]string, error) {
-	const entries = 1000
-	base := "/v1/launches/" + c.launch + "/waitlist"
-	var paths []string
-	for i := range entries {
-		body := fmt.Sprintf(`{"email":"poll-%d@example.com"}`, i)
-		request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+c.target.Host+base, strings.NewReader(body))
-		if err != nil {
-			return nil, err
-		}
-		request.Header.Set("Content-Type", "application/json")
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			return nil, err
-		}
-		b, err := io.ReadAll(response.Body)
-		response.Body.Close()
-		if err != nil {
-			return nil, err
-		}
-		if response.StatusCode == http.StatusNotFound {
-			return nil, nil
-		}
-		var joined struct{ Ticket string }
-		if err := json.Unmarshal(b, &joined); err != nil || joined.Ticket == "" {
-			return nil, fmt.Errorf("joining the waitlist is answered %s: %s", response.Status, b)
-		}
-		paths = append(paths, base+"/"+joined.Ticket)
-	}
-	return paths, nil
 }
 
 // redisBenchmark runs the peers' script by redis-benchmark, pipelined.

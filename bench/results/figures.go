@@ -25,6 +25,7 @@ type figures struct {
 	Open     *openLoop         `json:"open_loop"`
 	Fairness *fairness         `json:"fairness"`
 	Growth   []growthPoint     `json:"growth"`
+	Waitlist *waitlist         `json:"waitlist"`
 	Memory   *memory           `json:"memory_mb_per_million"`
 	Allocs   *float64          `json:"allocs_per_redemption"`
 	Pipe     float64           `json:"redis_benchmark_per_s"`

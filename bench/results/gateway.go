@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -35,6 +36,9 @@ type gatewaySide struct {
 	database string
 	private  string
 	key      string // of its admin API
+	keyring  *keyring.Keyring
+	program  *rig.Program
+	start    func(context.Context) error // the process, at the same addresses each time
 	drains   []drain
 }
 
@@ -64,7 +68,15 @@ func (w *world) startGateway(ctx context.Context) (*gatewaySide, error) {
 	g.commands = redis.NewClient(&redis.Options{Addr: g.redis.Addr()})
 	w.closers = append(w.closers, func() { g.commands.Close() })
 	g.key = gateway.NewAPIKey()
-	for name, text := range map[string]string{"secrets": keyring.GenerateSecret(), "admin-key": g.key} {
+	secret := keyring.GenerateSecret()
+	secrets, err := keyring.ParseSecrets(secret)
+	if err != nil {
+		return nil, err
+	}
+	if g.keyring, err = keyring.New(secrets...); err != nil {
+		return nil, err
+	}
+	for name, text := range map[string]string{"secrets": secret, "admin-key": g.key} {
 		if err := os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600); err != nil {
 			return nil, err
 		}
@@ -78,16 +90,19 @@ func (w *world) startGateway(ctx context.Context) (*gatewaySide, error) {
 		addrs[i] = fmt.Sprintf("127.0.0.1:%d", port)
 	}
 	g.private = "http://" + addrs[1]
-	starting, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	program, err := rig.StartProgram(starting, filepath.Join(w.dir, "gateway.log"), g.live, binary, "serve",
-		"--addr", addrs[0], "--admin-addr", addrs[1], "--redis", g.redis.URL(), "--postgres", g.database, "--per-address", "8192",
-		"--journal-bytes", "8000000000", "--secrets-file", filepath.Join(w.dir, "secrets"), "--admin-key-file", filepath.Join(w.dir, "admin-key"), "--log-level", "warn")
-	if err != nil {
+	g.start = func(ctx context.Context) (err error) {
+		starting, cancel := context.WithTimeout(ctx, time.Minute)
+		defer cancel()
+		g.program, err = rig.StartProgram(starting, filepath.Join(w.dir, "gateway.log"), g.live, binary, "serve",
+			"--addr", addrs[0], "--admin-addr", addrs[1], "--redis", g.redis.URL(), "--postgres", g.database, "--per-address", "16384",
+			"--journal-bytes", "8000000000", "--secrets-file", filepath.Join(w.dir, "secrets"), "--admin-key-file", filepath.Join(w.dir, "admin-key"), "--log-level", "warn")
+		return err
+	}
+	if err := g.start(ctx); err != nil {
 		return nil, err
 	}
-	w.closers = append(w.closers, program.Kill)
-	g.pids = []proc{{"server", program.PID()}, {"redis", g.redis.PID()}, {"postgres", g.postgres.PID()}}
+	w.closers = append(w.closers, func() { g.program.Kill() })
+	g.pids = []proc{{"server", g.program.PID()}, {"redis", g.redis.PID()}, {"postgres", g.postgres.PID()}}
 	g.api = client.New("http://"+addrs[0], g.private, g.key, client.Options{})
 	if g.target, err = storm.ParseTarget("http://" + addrs[0]); err != nil {
 		return nil, err
@@ -111,6 +126,21 @@ func (w *world) another(ctx context.Context, launch, policy string, codes int) (
 	g.answerFor(c)
 	w.answerable = append(w.answerable, c)
 	return c, nil
+}
+
+// resident is how much memory the gateway holds, in bytes.
+func (g *gatewaySide) resident() (int64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.program.PID()))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(b)) {
+		var kb int64
+		if _, err := fmt.Sscanf(line, "VmRSS: %d kB", &kb); err == nil {
+			return kb << 10, nil
+		}
+	}
+	return 0, errors.New("the kernel does not tell the gateway's memory")
 }
 
 func (g *gatewaySide) live(ctx context.Context) error {

@@ -32,6 +32,8 @@ type plan struct {
 	codes   int           // distinct ones
 	grow    int           // the most codes of the growth curve
 	million int           // codes that memory is measured with
+	entries int           // of the waitlist that is watched
+	watch   bool          // take the figures of the waitlist only, and write nothing
 	only    []string      // peers; nil: all
 }
 
@@ -49,21 +51,29 @@ func main() {
 	grow := flag.Int("grow", 10_000_000, "the most codes of the growth curve")
 	only := flag.String("only", "", "peers, separated by commas; all if none is named")
 	docs := flag.Bool("docs", false, "rewrite the tables and plots of docs/performance.md")
+	watch := flag.Bool("watch", false, "the figures of watching a waitlist only: polls, pollers, streams; printed, not written")
+	entries := flag.Int("entries", 0, "of the waitlist that is watched; 0: 1000000, or 50000 with -quick")
 	profile := flag.String("profile", "", "directory to write profiles of the peak to, and nothing else")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "results: what is %q? See -h.\n", flag.Arg(0))
 		os.Exit(2)
 	}
-	p := plan{quick: *quick, rounds: 3, warm: time.Second, window: 4 * time.Second, open: 20 * time.Second, codes: 100_000, grow: *grow, million: 1_000_000}
+	p := plan{quick: *quick, rounds: 3, warm: time.Second, window: 4 * time.Second, open: 20 * time.Second, codes: 100_000, grow: *grow, million: 1_000_000, entries: 1_000_000, watch: *watch}
 	if p.quick {
-		p.rounds, p.warm, p.window, p.open, p.codes = 1, 300*time.Millisecond, 1200*time.Millisecond, 6*time.Second, 20_000
+		p.rounds, p.warm, p.window, p.open, p.codes, p.entries = 1, 300*time.Millisecond, 1200*time.Millisecond, 6*time.Second, 20_000, 50_000
 	}
 	if *rounds > 0 {
 		p.rounds = *rounds
 	}
 	if *window > 0 {
 		p.window = *window
+	}
+	if *entries > 0 {
+		p.entries = *entries
+	}
+	if p.watch {
+		p.only = []string{"none"}
 	}
 	if *only != "" {
 		p.only = strings.Split(*only, ",")
@@ -120,14 +130,17 @@ func measure(ctx context.Context, p plan, docs bool) (err error) {
 	}{
 		{"noise and ratios", takeRatios, false, 0},
 		{"ceilings", takeCeilings, false, 0},
+		{"the waitlist", takeWaitlist, false, 0},
 		{"latency at half of the peak", takeLatency, false, 0},
 		{"fairness of 50 launches", takeFairness, true, 0},
 		{"growth", takeGrowth, true, 0},
 		{"correctness", checkAll, false, 0},
+		{"watchers of the waitlist", takeWatchers, true, 0},
 		{"memory", takeMemory, false, 130 * time.Second},
 		{"allocations", takeAllocations, false, 160 * time.Second},
 	} {
-		if step.full && p.quick {
+		watches := strings.Contains(step.what, "waitlist")
+		if step.full && p.quick && !p.watch || p.watch && !watches {
 			continue
 		}
 		if p.quick && step.by > 0 && time.Since(began) > step.by {
@@ -140,6 +153,10 @@ func measure(ctx context.Context, p plan, docs bool) (err error) {
 		}
 	}
 	f.Took = time.Since(began).Round(time.Second).String()
+	if p.watch {
+		f.rest(os.Stdout)
+		return nil
+	}
 	f.table(os.Stdout)
 	return f.write(root, docs)
 }

@@ -61,13 +61,18 @@ func sampled() *figures {
 	f.note("pg", "hot", sample{Rate: 2, CPU: map[string]float64{"postgres": 600}})
 	f.note("direct", "hot", sample{Rate: 50, CPU: map[string]float64{"server": 20}})
 	f.Ratios = []ratio{newRatio("direct", "hot", []float64{4, 2, 3}), newRatio(nameAlong, "hot", []float64{2}), newRatio("pg", "hot", []float64{90})}
+	f.Waitlist = &waitlist{
+		Entries: 1_000_000, Bytes: 410, Joins: 7, Boosts: 8, Offers: 9, Exact: 2000, Moving: 50, AgeMax: 400,
+		Pollers: &pollers{Pollers: 50_000, Connections: 1000, Rate: 40_000}, Streams: &streams{Streams: 10_000, Memory: 15, Back: 2.5},
+	}
+	f.Ceilings = []ratio{newRatio("echo", "polls", []float64{0.9, 0.8, 0.85})}
 	f.Growth = []growthPoint{{"connections", 1, "hot", 10, 1, 2}, {"connections", 1000, "hot", 1000, 1, 2}, {"codes", 1000, "distinct", 900, 1, 2}, {"codes", 10_000_000, "distinct", 800, 1, 2}}
 	return f
 }
 
 func TestFiguresAreMedians(t *testing.T) {
 	l := sampled().latest()
-	if *l.Ratios.Direct != 3 || *l.Ratios.PgHot != 90 || *l.CPU.Gateway != 11 || *l.Over != 1.5 || l.Ratios.Echo != nil || l.P50 != nil {
+	if *l.Ratios.Direct != 3 || *l.Ratios.PgHot != 90 || *l.CPU.Gateway != 11 || *l.Over != 1.5 || l.Ratios.Echo != nil || *l.Ratios.PollsEcho != 0.85 || l.P50 != nil {
 		t.Errorf("%+v", l)
 	}
 	for _, c := range []struct {
@@ -87,7 +92,7 @@ func TestDocumentParts(t *testing.T) {
 	var table, growth strings.Builder
 	f.table(&table)
 	f.growth(&growth)
-	for _, want := range []string{"| 200 |", "3.00 (2.00–4.00)", "nginx is not on this machine", "±2.0 %", "30,000 events/s", "90.00 (90.00–90.00) | 45.00"} {
+	for _, want := range []string{"| 200 |", "3.00 (2.00–4.00)", "nginx is not on this machine", "±2.0 %", "30,000 events/s", "one of 1,000,000 ÷ fasthttp answering the same 410 bytes", "0.85 (0.80–0.90)", "7 joins, 8 boosts, 9 offers; 2000 places", "| 10,000 open streams |", "90.00 (90.00–90.00) | 45.00"} {
 		if !strings.Contains(table.String(), want) {
 			t.Errorf("%q is not in\n%s", want, table.String())
 		}

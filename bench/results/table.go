@@ -48,10 +48,13 @@ func (f *figures) rest(w io.Writer) {
 	if r := f.ratio(nameAlways, "hot"); r != nil {
 		line("`appendfsync always` ÷ `everysec`, hot code", fmt.Sprintf("%.2f", 1/r.Median))
 	}
-	for _, c := range []struct{ load, what string }{{"validate", "validations"}, {"junk", "codes that are none"}, {"polls", "polls of a ticket"}} {
+	for _, c := range []struct{ load, what string }{{"validate", "validations"}, {"junk", "codes that are none"}} {
 		if r := f.ratio("echo", c.load); r != nil {
 			line(c.what+" ÷ fasthttp answering the same bytes as a redemption", fmt.Sprintf("%.2f (%.2f–%.2f), %s/s, server %s µs", r.Median, r.Low, r.High, whole(f.rate(nameAside, c.load)), tenth(f.cpu(nameAside, c.load, "server"))))
 		}
+	}
+	if f.Waitlist != nil {
+		f.watching(line)
 	}
 	if f.Pipe > 0 {
 		line("redis-benchmark, the single-call script pipelined by 16: Redis' own ceiling without group commit", whole(f.Pipe)+"/s")
@@ -77,6 +80,26 @@ func (f *figures) rest(w io.Writer) {
 	}
 	if f.Allocs != nil {
 		line("allocations of a redemption in the edge's own code", fmt.Sprintf("%.0f", *f.Allocs))
+	}
+}
+
+// watching are the figures of a waitlist.
+func (f *figures) watching(line func(what, value string)) {
+	l := f.Waitlist
+	if r := f.ratio("echo", "polls"); r != nil {
+		line(fmt.Sprintf("polls of a place, one of %s ÷ fasthttp answering the same %d bytes, beside the same writes", whole(float64(l.Entries)), l.Bytes),
+			fmt.Sprintf("%.2f (%.2f–%.2f), %s/s, server %s µs", r.Median, r.Low, r.High, whole(f.rate(nameAside, "polls")), tenth(f.cpu(nameAside, "polls", "server"))))
+	}
+	line("meanwhile", fmt.Sprintf("%d joins, %d boosts, %d offers; %d places compared with `ZRANK` in between, all equal, and %d while all moved; none older than %.0f ms",
+		l.Joins, l.Boosts, l.Offers, l.Exact, l.Moving, l.AgeMax))
+	if p := l.Pollers; p != nil {
+		line(fmt.Sprintf("%s pollers over %s connections, as fast as they are answered", whole(float64(p.Pollers)), whole(float64(p.Connections))),
+			fmt.Sprintf("%s/s, p50 %.2f, p99 %.2f ms; Redis runs %s commands/s, without a poll %s/s", whole(p.Rate), p.P50, p.P99, whole(p.Polled), whole(p.Idle)))
+		line(fmt.Sprintf("the same, each every 5 s: %s/s", whole(p.Asked)), fmt.Sprintf("p50 %.2f, p99 %.2f ms", p.OpenP50, p.OpenP99))
+	}
+	if s := l.Streams; s != nil {
+		line(fmt.Sprintf("%s open streams", whole(float64(s.Streams))), fmt.Sprintf("%.0f KiB of the gateway each, %s heartbeats; all back %.1f s after a restart began, %.1f commands of Redis each, %d told what they knew; a change reaches the last in %.1f s",
+			s.Memory, whole(float64(s.Heartbeats)), s.Back, s.Commands, s.Twice, s.Told))
 	}
 }
 

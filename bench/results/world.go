@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -31,6 +32,7 @@ type world struct {
 	root       string
 	dir        string
 	gateway    *gatewaySide
+	line       *queue        // once it is filled
 	postgres   *rig.Postgres // of the peers
 	peers      []*contender
 	answerable []*contender      // whose stores are compared with what they told
@@ -156,8 +158,8 @@ func (w *world) startPostgres(ctx context.Context, name string) (*rig.Postgres, 
 	return p, err
 }
 
-// startPeer starts a peer as a process of its own.
-func (w *world) startPeer(ctx context.Context, name string) (*contender, error) {
+// startPeer starts a peer as a process of its own; more are flags besides.
+func (w *world) startPeer(ctx context.Context, name string, more ...string) (*contender, error) {
 	c := &contender{name: name, launch: "bench"}
 	c.hot, c.codes = codesOf(w.plan.codes)
 	if name == "nginx" {
@@ -168,7 +170,7 @@ func (w *world) startPeer(ctx context.Context, name string) (*contender, error) 
 		return nil, err
 	}
 	addr := "127.0.0.1:" + strconv.Itoa(port)
-	args := []string{"peer", "-name", name, "-addr", addr, "-codes", strconv.Itoa(w.plan.codes)}
+	args := append([]string{"peer", "-name", name, "-addr", addr, "-codes", strconv.Itoa(w.plan.codes)}, more...)
 	switch name {
 	case "direct", "autopipeline", "own":
 		r, err := w.startRedis(ctx, name)
@@ -258,13 +260,24 @@ func servePeer(args []string) error {
 	codes := flags.Int("codes", 0, "to seed")
 	redisAddr := flags.String("redis", "", "host:port")
 	postgres := flags.String("postgres", "", "URL")
+	says := flags.String("says", "", "file with the answer of echo, as JSON")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	debug.SetGCPercent(400) // few live bytes, much garbage: the peers are tuned too
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	s, err := peers.Open(ctx, *name, peers.Options{Redis: *redisAddr, Postgres: *postgres, Codes: seeds(*codes)})
+	o := peers.Options{Redis: *redisAddr, Postgres: *postgres, Codes: seeds(*codes)}
+	if *says != "" {
+		b, err := os.ReadFile(*says)
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal(b, &o.Says); err != nil {
+			return err
+		}
+	}
+	s, err := peers.Open(ctx, *name, o)
 	if err != nil {
 		return err
 	}

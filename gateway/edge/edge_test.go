@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,11 +64,22 @@ type fakeStore struct {
 	by       []gateway.Actor
 	opened   []gateway.Code
 	fakeWaitlist
-	line *gateway.Line
+	line    *gateway.Line
+	lookups atomic.Int64  // of entries
+	looking chan struct{} // a lookup waits for it, if not nil
 }
 
 // fakeWaitlist is the model's.
 type fakeWaitlist struct{ *gatewaytest.Model }
+
+// Entry is the model's, counted.
+func (f *fakeStore) Entry(ctx context.Context, launch, key string) (gateway.Entry, error) {
+	f.lookups.Add(1)
+	if f.looking != nil {
+		<-f.looking
+	}
+	return f.fakeWaitlist.Entry(ctx, launch, key)
+}
 
 // Line is the copy that a test made.
 func (f *fakeStore) Line(string) *gateway.Line {

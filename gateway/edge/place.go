@@ -55,12 +55,21 @@ func (s *Server) placeIn(l *gateway.Launch, key gateway.EntryKey) (gateway.Place
 			return p, nil
 		}
 	}
+	// While there is no copy, right after a start, all polls would ask Redis.
+	if s.lookups.Add(1) > lookupsAtOnce {
+		s.lookups.Add(-1)
+		return gateway.Place{}, &gateway.Error{Reason: gateway.Overloaded, RetryAfter: 2 * time.Second}
+	}
+	defer s.lookups.Add(-1)
 	e, err := s.config.Store.Entry(s.running, l.Name, key.String())
 	if err != nil {
 		return gateway.Place{}, err
 	}
 	return placeOf(&e), nil
 }
+
+// lookupsAtOnce bounds the places that are looked up in Redis at the same time.
+const lookupsAtOnce = 64
 
 // bestPlace is the best place that an entry was shown, which is kept.
 func (s *Server) bestPlace(launch string, key gateway.EntryKey, position, remembered int) int {

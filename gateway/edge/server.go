@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -161,7 +162,8 @@ type Server struct {
 	ids      requestIDs
 	requests sync.Pool // of *request
 	polls    polls
-	audience audience // of streams
+	lookups  atomic.Int64 // places that are being looked up in Redis
+	audience audience     // of streams
 	leaders  leaders
 	stopping chan struct{} // closed when streams are to end
 

@@ -32,8 +32,12 @@ func (q *request) stream() error {
 	if err != nil {
 		return err
 	}
-	if _, err := q.server.placeIn(q.launch, key); err != nil {
-		return err
+	// Who comes back after a restart, when there is no copy of the line yet, had
+	// an event of this entry: the streams of all do not ask Redis at once.
+	if q.head.lastEventID == nil || q.server.config.Store.Line(q.launch.Name) != nil {
+		if _, err := q.server.placeIn(q.launch, key); err != nil {
+			return err
+		}
 	}
 	leave, ok := q.server.audience.enter(q)
 	if !ok {
@@ -128,6 +132,7 @@ func (s *stream) run(c net.Conn) {
 	defer pause.Stop()
 	defer heartbeat.Stop()
 	var buffer []byte
+	looked := time.Now()
 	for {
 		select {
 		case <-gone:
@@ -139,15 +144,21 @@ func (s *stream) run(c net.Conn) {
 				return
 			}
 		case <-pause.C:
+			line := s.server.config.Store.Line(s.launch)
+			if line == nil && len(s.seen) > 0 && time.Since(looked) < streamHeartbeat {
+				pause.Reset(streamPause) // the copy is being made
+				continue
+			}
 			var changed <-chan struct{}
-			if line := s.server.config.Store.Line(s.launch); line != nil {
+			if line != nil {
 				changed = line.Changed()
 			}
 			var ok bool
+			looked = time.Now()
 			if buffer, ok = s.event(buffer[:0]); !ok || len(buffer) > 0 && !write(buffer) {
 				return
 			}
-			if !s.wait(changed, gone, heartbeat, write) {
+			if line != nil && !s.wait(changed, gone, heartbeat, write) {
 				return
 			}
 			pause.Reset(streamPause)

@@ -324,6 +324,57 @@ func TestStream(t *testing.T) {
 	}
 }
 
+// TestStreamsAfterARestart: streams that come back before this gateway has its
+// copy of the line ask Redis nothing, and are told what has changed once it has.
+func TestStreamsAfterARestart(t *testing.T) {
+	w := newWaitlist(t, nil)
+	ann := w.post(waitlist, `{"email":"ann@x.example"}`).word("ticket")
+	key, bob := w.keyring.Subject("writer", "ann@x.example"), w.keyring.Subject("writer", "bob@x.example")
+	w.shown(key)
+	tag := strings.Trim(w.get(waitlist+"/"+ann).header.Get("ETag"), `"`)
+	w.store.set(func(f *fakeStore) { f.line = nil })
+	before := w.store.lookups.Load()
+	var nexts []func() string
+	for range 3 {
+		next, _ := w.events(ann, "Last-Event-ID: "+tag)
+		nexts = append(nexts, next)
+	}
+	w.post(waitlist, `{"email":"bob@x.example","source":"producthunt"}`, "Authorization: Bearer ao_server")
+	if n := w.store.lookups.Load() - before; n != 0 {
+		t.Errorf("%d lookups before there is a copy", n)
+	}
+	w.shown(key, bob)
+	for _, next := range nexts {
+		if event := next(); !strings.Contains(event, `"position":2,"ahead":1,"total":2`) {
+			t.Errorf("%q", event)
+		}
+	}
+}
+
+// TestLookupsAreBounded: polls of a gateway that has no copy yet do not all ask
+// Redis at the same time.
+func TestLookupsAreBounded(t *testing.T) {
+	w := newWaitlist(t, nil, func(c *Config) { c.ConnectionsPerAddress = 1000 })
+	ann := w.post(waitlist, `{"email":"ann@x.example"}`).word("ticket")
+	w.store.looking = make(chan struct{})
+	var asking sync.WaitGroup
+	for range lookupsAtOnce {
+		asking.Go(func() { w.get(waitlist + "/" + ann) })
+	}
+	for deadline := time.Now().Add(10 * time.Second); w.store.lookups.Load() < lookupsAtOnce; {
+		if time.Now().After(deadline) {
+			t.Fatal("the polls do not ask")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if a := w.want(w.get(waitlist+"/"+ann), 503, "code", "overloaded"); a.header.Get("Retry-After") == "" {
+		t.Errorf("%v", a)
+	}
+	close(w.store.looking)
+	asking.Wait()
+	w.want(w.get(waitlist+"/"+ann), 200)
+}
+
 // TestStreamsAreBounded: one client behind a proxy does not take all room, and
 // all together leave some for requests.
 func TestStreamsAreBounded(t *testing.T) {
