@@ -155,16 +155,16 @@ func (c *crowd) settle(ctx context.Context, one *Round) error {
 		return err
 	}
 	perCode := map[string]int{}
-	for _, code := range inPostgres {
-		perCode[code]++
+	in := map[asked]int{}
+	for _, of := range inPostgres {
+		perCode[of.code]++
+		in[of]++
 	}
-	uses := map[asked]int{}
 	for id, t := range c.told {
 		if t.safe {
 			one.Persisted++
 		}
 		if _, ok := inPostgres[id]; ok {
-			uses[t.asked]++
 			continue
 		}
 		one.Lost++
@@ -172,7 +172,7 @@ func (c *crowd) settle(ctx context.Context, one *Round) error {
 			one.LostSafe++
 		}
 	}
-	for _, n := range uses {
+	for _, n := range in {
 		one.Over += n - 1 // a subject that used a code twice
 	}
 	for _, n := range perCode {
@@ -180,7 +180,7 @@ func (c *crowd) settle(ctx context.Context, one *Round) error {
 	}
 	// A loss that is excused is a hole in the history.
 	if one.Lost == 0 || !one.Excused {
-		one.Crooked, one.Unchecked = check(c.history, usesOfACode)
+		one.Crooked, one.Unchecked = check(known(c.history, in), usesOfACode)
 	}
 	return eventually(ctx, "both stores are compared", func() error {
 		conflicts, err := c.world.gateways[0].api.Conflicts(ctx, c.launch)
@@ -193,16 +193,16 @@ func (c *crowd) settle(ctx context.Context, one *Round) error {
 	})
 }
 
-// stored are the redemptions that Postgres holds, and their codes.
-func (c *crowd) stored(ctx context.Context) (map[gateway.ID]string, error) {
-	all := map[gateway.ID]string{}
+// stored are the redemptions that Postgres holds, and of what.
+func (c *crowd) stored(ctx context.Context) (map[gateway.ID]asked, error) {
+	all := map[gateway.ID]asked{}
 	for p := (gateway.Page{Limit: 100}); ; {
 		page, err := c.world.gateways[0].api.Redemptions(ctx, c.launch, gateway.RedemptionFilter{Campaign: c.campaign, Status: gateway.Committed}, p)
 		if err != nil {
 			return nil, err
 		}
 		for _, r := range page.Data {
-			all[r.ID] = r.Code
+			all[r.ID] = asked{r.Code, r.Subject}
 		}
 		if !page.HasMore {
 			return all, nil

@@ -31,3 +31,25 @@ func TestCheck(t *testing.T) {
 		}
 	}
 }
+
+// TestKnown: what Postgres holds explains the requests that nobody answered,
+// and a history that it cannot explain is told so.
+func TestKnown(t *testing.T) {
+	op := func(subject string, call int64, end outcome, back int64) porcupine.Operation {
+		return porcupine.Operation{Input: asked{"C", subject}, Call: call, Output: end, Return: back}
+	}
+	history := []porcupine.Operation{
+		op("a", 1, unknown, math.MaxInt64), op("b", 1, unknown, math.MaxInt64), op("c", 2, exhausted, 3), op("a", 4, unknown, math.MaxInt64),
+	}
+	for _, c := range []struct {
+		in      map[asked]int
+		crooked int
+	}{
+		{map[asked]int{{"C", "a"}: 1, {"C", "b"}: 1}, 0},
+		{map[asked]int{{"C", "a"}: 1}, 1}, // one use was free when c was refused
+	} {
+		if crooked, unchecked := check(known(history, c.in), 2); crooked != c.crooked || unchecked != 0 {
+			t.Errorf("%v: %d crooked, %d unchecked", c.in, crooked, unchecked)
+		}
+	}
+}
