@@ -40,7 +40,7 @@ func (s *Store) PutRelease(ctx context.Context, name string, c gateway.Cohort, l
 	if err != nil {
 		return c, err
 	}
-	r, err := s.call(ctx, l, releasePut, []string{l.meta, l.journal, l.releases}, c.ID, c.Count, string(c.Order), c.Seed,
+	r, err := s.order(ctx, l, releasePut, []string{l.meta, l.journal, l.releases}, c.ID, c.Count, string(c.Order), c.Seed,
 		unixMillis(c.Slot), limit, url.QueryEscape(by.Name), url.QueryEscape(by.Note))
 	if err != nil {
 		return c, err
@@ -59,7 +59,7 @@ func (s *Store) SetSchedule(ctx context.Context, name string, running bool, by g
 	if running {
 		state = "on"
 	}
-	_, err = s.call(ctx, l, releaseSchedule, []string{l.meta, l.journal, l.releases}, state, url.QueryEscape(by.Name), url.QueryEscape(by.Note))
+	_, err = s.order(ctx, l, releaseSchedule, []string{l.meta, l.journal, l.releases}, state, url.QueryEscape(by.Name), url.QueryEscape(by.Note))
 	return err
 }
 

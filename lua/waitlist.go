@@ -168,6 +168,9 @@ func (s *Store) rechange(ctx context.Context, l *launch, epoch uint64, t testimo
 		case "moved":
 			continue
 		case "refused":
+			if gateway.Reason(r.word(1)) == gateway.EntryUnknown {
+				return errUnknownYet
+			}
 			s.metrics.unkept.Inc()
 			s.log.Error("an answered change of an entry could not be kept", "launch", l.name, "verb", c.Verb, "reason", r.word(1))
 			return nil

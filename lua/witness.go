@@ -2,26 +2,28 @@ package lua
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"admitone/gateway"
 )
 
 // witness keeps what this gateway answered and Postgres does not hold yet: the
 // redemptions that it made and the settlements of them, joins and what changed
-// them. A Redis that lost them
-// is told again before the launch is served. It is bounded by turning new
-// redemptions away, never by forgetting.
+// them, releases. A Redis that lost them is told again before the launch is
+// served. It is bounded by turning new redemptions away, never by forgetting.
 type witness struct {
 	mu      sync.Mutex
 	batches [][]testimony // in the order of positions, about; none empty, each of one position
 	size    atomic.Int64  // of all batches: so that requests ask without the lock
 }
 
-// testimony is one answer: a redemption, or with settle, join or change set one
-// of these.
+// testimony is one answer: a redemption, or with settle, join, change or order
+// set one of these.
 type testimony struct {
 	position            uint64
 	id                  gateway.ID
@@ -31,6 +33,32 @@ type testimony struct {
 	settle              []any // arguments of redemption_settle behind epoch and seen
 	join                bool  // a join: codeKey and subjectKey are the buckets of entry and referrer
 	change              *gateway.ChangeEntry
+	order               *order
+}
+
+// order is an operator's call that does the same the second time.
+type order struct {
+	script *script
+	keys   []string
+	args   []any // behind epoch and seen
+}
+
+// single reports whether it is told alone, not in a batch.
+func (t *testimony) single() bool { return t.settle != nil || t.change != nil || t.order != nil }
+
+// of is whom or what it speaks of: an entry or a redemption. What is said of one
+// is told in the order in which it was answered.
+func (t *testimony) of() string {
+	switch {
+	case t.change != nil:
+		return t.change.Key
+	case t.join:
+		key, _, _ := strings.Cut(t.item, "\t")
+		return key
+	case t.order != nil:
+		return ""
+	}
+	return t.id.Short()
 }
 
 // witnessMost is how many answers are kept: at 50,000 redemptions a second,
@@ -120,30 +148,99 @@ func (s *Store) reassert(ctx context.Context, l *launch, a Admission) (err error
 		return nil
 	}
 	s.log.Info("telling Redis again what it may have lost", "launch", l.name, "answers", len(list))
-	defer func() { l.witness.put(list) }() // what an error left over
-	for len(list) > 0 {
-		n := 0
-		for n < len(list) && n < s.options.Batch && list[n].settle == nil && list[n].change == nil && list[n].join == list[0].join {
-			n++
+	var later []testimony
+	defer func() { l.witness.put(append(later, list...)) }() // what an error left over
+	for patience := time.Now().Add(othersTell); ; {
+		for len(list) > 0 {
+			n, err := s.tellAgain(ctx, l, a.Epoch, list, later)
+			if err == errUnknownYet && time.Now().Before(patience) {
+				later = append(later, list[0])
+			} else if err == errUnknownYet {
+				s.metrics.unkept.Inc()
+				s.log.Error("an answered change could not be kept: what it changed is lost", "launch", l.name)
+			} else if err != nil {
+				return err
+			}
+			list = list[n:]
 		}
-		switch {
-		case list[0].change != nil:
-			n = 1
-			err = s.rechange(ctx, l, a.Epoch, list[0])
-		case n == 0:
-			n = 1
-			err = s.resettle(ctx, l, a.Epoch, list[0])
-		case list[0].join:
-			err = s.rejoin(ctx, l, a.Epoch, list[:n])
-		default:
-			err = s.reredeem(ctx, l, a.Epoch, list[:n])
+		if len(later) == 0 {
+			return nil
 		}
-		if err != nil {
-			return err
+		list, later = later, nil
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
 		}
-		list = list[n:]
 	}
+}
+
+// othersTell is how long a change waits for what it changes: another gateway may
+// have answered that, and is telling it again at the same time.
+const othersTell = time.Second
+
+// errUnknownYet says that Redis does not know what is to be changed.
+var errUnknownYet = errors.New("lua: what an answer changed is not known yet")
+
+// tellAgain tells the first testimony of a list, or as many as go in one batch,
+// and returns how many. What speaks of something that waits, in later, waits
+// too.
+func (s *Store) tellAgain(ctx context.Context, l *launch, epoch uint64, list, later []testimony) (n int, err error) {
+	waits := func(t *testimony) bool {
+		return len(later) > 0 && slices.ContainsFunc(later, func(other testimony) bool { return other.of() == t.of() })
+	}
+	first := &list[0]
+	if waits(first) {
+		return 1, errUnknownYet
+	}
+	switch {
+	case first.order != nil:
+		return 1, s.reorder(ctx, l, epoch, *first)
+	case first.change != nil:
+		return 1, s.rechange(ctx, l, epoch, *first)
+	case first.settle != nil:
+		return 1, s.resettle(ctx, l, epoch, *first)
+	}
+	for n < len(list) && n < s.options.Batch && !list[n].single() && list[n].join == first.join && !waits(&list[n]) {
+		n++
+	}
+	if first.join {
+		return n, s.rejoin(ctx, l, epoch, list[:n])
+	}
+	return n, s.reredeem(ctx, l, epoch, list[:n])
+}
+
+// reorder repeats an operator's call.
+func (s *Store) reorder(ctx context.Context, l *launch, epoch uint64, t testimony) error {
+	r, err := s.send(ctx, t.order.script, s.introduce(l), t.order.keys, append([]any{epoch, 0}, t.order.args...))
+	if err != nil {
+		return err
+	}
+	switch {
+	case r.word(0) == "breach":
+		return notAdmitted()
+	case r.word(0) == "refused" && gateway.Reason(r.word(1)) == gateway.ReleaseExists:
+		return nil // it was not lost
+	case r.word(0) == "refused":
+		s.metrics.unkept.Inc()
+		s.log.Error("an operator's answered call could not be kept", "launch", l.name, "script", t.order.script.name, "reason", r.word(1))
+		return nil
+	}
+	t.position = r.number(1)
+	l.witness.keep(none, t)
+	l.saw(t.position)
 	return nil
+}
+
+// order calls a script whose answer is kept until Postgres holds it.
+func (s *Store) order(ctx context.Context, l *launch, sc *script, keys []string, args ...any) (reply, error) {
+	l.flights.RLock()
+	defer l.flights.RUnlock()
+	r, err := s.call(ctx, l, sc, keys, args...)
+	if err == nil {
+		l.witness.keep(s.persistedIn(l), testimony{position: r.number(1), order: &order{sc, keys, args}})
+	}
+	return r, err
 }
 
 func (s *Store) reredeem(ctx context.Context, l *launch, epoch uint64, list []testimony) error {
@@ -184,6 +281,9 @@ func (s *Store) resettle(ctx context.Context, l *launch, epoch uint64, t testimo
 	case "breach":
 		return notAdmitted()
 	case "refused":
+		if gateway.Reason(r.word(1)) == gateway.RedemptionUnknown {
+			return errUnknownYet
+		}
 		s.metrics.unkept.Inc()
 		s.log.Error("an answered settlement could not be kept", "launch", l.name, "redemption", t.id, "reason", r.word(1))
 	default:
