@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -167,6 +168,60 @@ func TestWitnessEntries(t *testing.T) {
 		if err != nil || e.Status != want.Status || e.Priority != want.Priority || e.Place != want.Place || e.Referrals != want.Referrals || e.Unconfirmed != (key == ann || key == bob || key == dan) {
 			t.Errorf("%+v, %v; want %+v", e, err, want)
 		}
+	}
+}
+
+// TestWitnessOthers: what one gateway changed of what another had answered is
+// told again behind it, whichever of them begins; releases and pauses too.
+func TestWitnessOthers(t *testing.T) {
+	server := rig.TestRedis(t)
+	s, other := openStore(t, server.Addr()), openStore(t, server.Addr())
+	launchForTest(t, s, "l", 50)
+	if _, err := other.Launch(t.Context(), "l"); err != nil {
+		t.Fatal(err)
+	}
+	before := snapshotRedis(t, s.redis)
+	joined, err := s.Join(t.Context(), "l", &gateway.Join{Email: "ann@x.example"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := s.Redeem(t.Context(), "l", &gateway.Redeem{Code: "H0T", Subject: "bob", Mode: gateway.Hold})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.ChangeEntry(t.Context(), "l", gateway.ChangeEntry{Verb: gateway.LeaveEntry, Key: joined.Key}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Settle(t.Context(), "l", held.ID, gateway.Confirm, gateway.Actor{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.PutRelease(t.Context(), "l", gateway.Cohort{ID: "r", Count: 3, Order: gateway.ByPriority}, 0, gateway.Actor{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.SetSchedule(t.Context(), "l", false, gateway.Actor{}); err != nil {
+		t.Fatal(err)
+	}
+	restoreRedis(t, s.redis, before) // a crash that lost the tail
+	var admitted sync.WaitGroup
+	for _, each := range []*Store{other, s} { // the first asks for what the second has still to tell
+		admitted.Go(func() {
+			for t.Context().Err() == nil {
+				if _, err := each.Entry(t.Context(), "l", "nobody"); errors.Is(err, gateway.Refuse(gateway.EntryUnknown)) {
+					return
+				}
+			}
+		})
+	}
+	admitted.Wait()
+	if e, err := s.Entry(t.Context(), "l", joined.Key); err != nil || e.Status != gateway.EntryLeft {
+		t.Errorf("%+v, %v", e, err)
+	}
+	if r, err := s.Redemption(t.Context(), "l", held.ID); err != nil || r.Status != gateway.Committed {
+		t.Errorf("%+v, %v", r, err)
+	}
+	list, schedule, err := s.Releases(t.Context(), "l")
+	if err != nil || len(list) != 1 || list[0].Count != 3 || schedule.Running || schedule.Since.IsZero() {
+		t.Errorf("%+v, %+v, %v", list, schedule, err)
 	}
 }
 
