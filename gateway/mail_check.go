@@ -87,10 +87,8 @@ func (c *mailCheck) argument(n parse.Node) {
 		if len(n.Ident) == 1 && slices.Contains(c.known, n.Ident[0]) {
 			return
 		}
-		name := n.Ident[0][:min(len(n.Ident[0]), 40)]
-		nearest := slices.MinFunc(c.known, func(a, b string) int { return edits(name, a) - edits(name, b) })
 		hint := "it knows ." + strings.Join(c.known, ", .")
-		if len(n.Ident) == 1 && edits(name, nearest) <= max(2, len(nearest)/3) {
+		if nearest := Nearest(n.Ident[0], c.known); nearest != "" && len(n.Ident) == 1 {
 			hint = "did you mean ." + nearest + "?"
 		}
 		c.refuse(n, "there is no variable %.50q here; %s", n.String(), hint)

@@ -2,12 +2,7 @@ package gateway
 
 import (
 	"context"
-	"encoding/csv"
 	"errors"
-	"fmt"
-	"io"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -27,10 +22,6 @@ type MintJob struct {
 
 // MaxMintJob is how many codes a job may mint.
 const MaxMintJob = 1_000_000
-
-// MaxImport is how many codes an import may bring: what one script takes, so
-// that all of them come or none.
-const MaxImport = 10_000
 
 // Minter brings codes into being, all of a call or none.
 type Minter interface {
@@ -175,120 +166,4 @@ func (m *Minting) mint(ctx context.Context, chunk []NewCode) ([]NewCode, error) 
 		chunk = rest
 	}
 	return nil, nil
-}
-
-// LineError says what is wrong with a line of an import.
-type LineError struct {
-	Line    int    `json:"line"`
-	Message string `json:"message"`
-}
-
-// Import is what a CSV of codes says, and every line that is wrong.
-type Import struct {
-	Codes    []NewCode
-	Lines    []int // of Codes
-	Problems []LineError
-}
-
-// ReadCodes reads codes to import as CSV: one column, or a header with code and
-// any of max_uses, expires_at (RFC 3339) and recipient, which canonical reads.
-func ReadCodes(r io.Reader, canonical func(string) (string, error)) (Import, error) {
-	in := csv.NewReader(r)
-	in.FieldsPerRecord, in.ReuseRecord, in.TrimLeadingSpace = -1, true, true
-	var all Import
-	columns := map[string]int{"code": 0}
-	first := map[Code]int{}
-	for row := 0; ; row++ {
-		record, err := in.Read()
-		if err == io.EOF {
-			return all, nil
-		}
-		if err != nil {
-			return Import{}, Invalid("body", "It is not valid CSV: "+err.Error())
-		}
-		line, _ := in.FieldPos(0)
-		if row == 0 {
-			record[0] = strings.TrimPrefix(record[0], "\ufeff")
-			if head, ok := header(record); ok {
-				columns = head
-				continue
-			}
-		}
-		if len(all.Codes)+len(all.Problems) >= MaxImport {
-			return Import{}, Invalid("body", fmt.Sprintf("Import at most %d codes at once; split the file.", MaxImport))
-		}
-		c, err := readLine(record, columns, canonical)
-		if before, twice := first[c.Code]; err == nil && twice {
-			err = fmt.Errorf("the same code as in line %d", before)
-		}
-		if err != nil {
-			all.Problems = append(all.Problems, LineError{line, err.Error()})
-			continue
-		}
-		first[c.Code] = line
-		all.Codes, all.Lines = append(all.Codes, c), append(all.Lines, line)
-	}
-}
-
-func header(record []string) (map[string]int, bool) {
-	columns := map[string]int{}
-	for i, name := range record {
-		name = strings.ToLower(strings.TrimSpace(name))
-		switch name {
-		case "code", "max_uses", "expires_at", "recipient":
-			columns[name] = i
-		default:
-			return nil, false
-		}
-	}
-	_, ok := columns["code"]
-	return columns, ok
-}
-
-func readLine(record []string, columns map[string]int, canonical func(string) (string, error)) (c NewCode, err error) {
-	if len(record) > len(columns) {
-		return c, fmt.Errorf("%d columns where %d are expected", len(record), len(columns))
-	}
-	get := func(name string) string {
-		if i, ok := columns[name]; ok && i < len(record) {
-			return strings.TrimSpace(record[i])
-		}
-		return ""
-	}
-	c.Display = get("code")
-	if c.Code, err = ReadCode(c.Display); err != nil {
-		return c, fmt.Errorf("code: %w", err)
-	}
-	c.Display = DisplayText(c.Display)
-	if s := get("max_uses"); s != "" {
-		if c.MaxUses, err = strconv.Atoi(s); err != nil || c.MaxUses < 1 || c.MaxUses > MaxUses {
-			return c, errors.New("max_uses: use a whole number from 1 to 1000000000")
-		}
-	}
-	if s := get("expires_at"); s != "" {
-		if c.ExpiresAt, err = time.Parse(time.RFC3339, s); err != nil {
-			return c, errors.New("expires_at: use a time such as 2027-01-31T12:00:00Z")
-		}
-	}
-	if s := get("recipient"); s != "" {
-		if c.Recipient, err = canonical(s); err != nil {
-			return c, fmt.Errorf("recipient: %w", err)
-		}
-	}
-	return c, nil
-}
-
-// DisplayText is how a chosen code is kept to be shown: letters, digits and
-// single ASCII hyphens.
-func DisplayText(s string) string {
-	var b strings.Builder
-	for _, r := range s {
-		switch {
-		case r < 0x80 && fold(byte(r)) != 0:
-			b.WriteRune(r)
-		case b.Len() > 0 && !strings.HasSuffix(b.String(), "-"):
-			b.WriteByte('-')
-		}
-	}
-	return strings.TrimSuffix(b.String(), "-")
 }

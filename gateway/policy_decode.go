@@ -238,9 +238,7 @@ func textLike(value any) string {
 // it that is spelled nearly so, one of that name deeper in the section or else
 // elsewhere in the policy, or else whatever fits there.
 func suggest(path, name string, names []string) string {
-	name = name[:min(len(name), 40)]
-	nearest := slices.MinFunc(names, func(a, b string) int { return edits(name, a) - edits(name, b) })
-	if edits(name, nearest) <= max(2, len(nearest)/3) {
+	if nearest := Nearest(name, names); nearest != "" {
 		return "did you mean " + join(path, nearest) + "?"
 	}
 	all := fieldPaths("", reflect.TypeFor[Policy]())
@@ -273,25 +271,4 @@ func fieldNames(t reflect.Type) []string {
 		names[i], _, _ = strings.Cut(t.Field(i).Tag.Get("json"), ",")
 	}
 	return names
-}
-
-// edits is the Levenshtein distance.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := before
-			if a[i] != b[j] {
-				cost++
-			}
-			before = row[j+1]
-			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }

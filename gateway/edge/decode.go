@@ -147,37 +147,14 @@ func unknownField(name []byte, allowed uint16) *gateway.Error {
 	if len(name) > 40 || strings.ContainsFunc(string(name), unprintable) {
 		return gateway.Invalid("", "There is a field that this call does not know.")
 	}
-	best, distance := "", 3 // further away it is another word
-	for field, known := range fieldNames {
-		if allowed&(1<<field) == 0 {
-			continue
-		}
-		if d := edits(string(name), known); d < min(distance, len(known)) {
-			best, distance = known, d
+	var known []string
+	for field, n := range fieldNames {
+		if allowed&(1<<field) != 0 {
+			known = append(known, n)
 		}
 	}
-	if best == "" {
-		return gateway.Invalid(string(name), "This call does not know this field.")
+	if nearest := gateway.Nearest(strings.ToLower(string(name)), known); nearest != "" {
+		return gateway.Invalid(string(name), `This call does not know this field. Did you mean "`+nearest+`"?`)
 	}
-	return gateway.Invalid(string(name), `This call does not know this field. Did you mean "`+best+`"?`)
-}
-
-// edits is the Levenshtein distance of two short words.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i]|0x20 == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(diagonal+cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return gateway.Invalid(string(name), "This call does not know this field.")
 }
