@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
-	"strconv"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"admitone/gateway"
 )
@@ -62,24 +59,22 @@ func (s *Store) Settle(ctx context.Context, name string, id gateway.ID, settleme
 	defer l.flights.RUnlock()
 	code, subject := l.code(found.Code), l.located(id)
 	args := []any{string(settlement), id.Short(), found.SubjectKey, string(found.Code), url.QueryEscape(by.Name), url.QueryEscape(by.Note)}
-	r, err := s.call(ctx, l, redemptionSettle, settleKeys(l, code, subject, found.SubjectKey), args...)
+	entry := l.entry(found.SubjectKey)
+	r, err := s.call(ctx, l, redemptionSettle, settleKeys(l, code, subject, entry), args...)
 	if err != nil {
 		return gateway.Redemption{}, err
 	}
 	if settlement != gateway.Expire {
-		l.witness.keep(s.persistedIn(l), testimony{position: r.number(1), id: id, codeKey: code, subjectKey: subject, entryKey: l.entry(found.SubjectKey), settle: args})
+		l.witness.keep(s.persistedIn(l), testimony{position: r.number(1), id: id, codeKey: code, subjectKey: subject, entryKey: entry, settle: args})
 	}
 	found.Replayed = gateway.Status(r.word(3)) == found.Status
 	found.Position, found.Status, found.ExpiresAt = s.note(l, r, 1), gateway.Status(r.word(3)), time.Time{}
 	return found, nil
 }
 
-func settleKeys(l *launch, code, subject, key string) []string {
-	return []string{l.meta, l.journal, l.campaigns, l.holds, l.members, l.queue, l.offers, code, subject, l.entry(key)}
+func settleKeys(l *launch, code, subject, entry string) []string {
+	return []string{l.meta, l.journal, l.campaigns, l.holds, l.members, l.queue, l.offers, code, subject, entry}
 }
-
-// sweepAtOnce is how many holds a sweep of one launch ends at the most.
-const sweepAtOnce = 1000
 
 // SweepHolds ends the holds of a launch whose time is over, and reports how
 // many there were. Every gateway may do it at any time: a hold ends once.
@@ -88,15 +83,9 @@ func (s *Store) SweepHolds(ctx context.Context, name string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	now, err := s.Now(ctx, name)
+	due, err := s.due(ctx, l, l.holds)
 	if err != nil {
 		return 0, err
-	}
-	due, err := s.redis.ZRangeByScore(ctx, l.holds, &redis.ZRangeBy{
-		Min: "-inf", Max: strconv.FormatInt(now.UnixMilli(), 10), Count: sweepAtOnce,
-	}).Result()
-	if err != nil {
-		return 0, s.outage(err)
 	}
 	ended := 0
 	for _, short := range due {

@@ -3,7 +3,10 @@ package lua
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"admitone/gateway"
 )
@@ -32,4 +35,23 @@ func (s *Store) SweepEvery(ctx context.Context, pause time.Duration) {
 		case <-tick.C:
 		}
 	}
+}
+
+// sweepAtOnce is how many holds, or offers, a sweep of one launch ends at the
+// most.
+const sweepAtOnce = 1000
+
+// due lists what has come to its time, of a sorted set of times.
+func (s *Store) due(ctx context.Context, l *launch, times string) ([]string, error) {
+	now, err := s.Now(ctx, l.name)
+	if err != nil {
+		return nil, err
+	}
+	list, err := s.redis.ZRangeByScore(ctx, times, &redis.ZRangeBy{
+		Min: "-inf", Max: strconv.FormatInt(now.UnixMilli(), 10), Count: sweepAtOnce,
+	}).Result()
+	if err != nil {
+		return nil, s.outage(err)
+	}
+	return list, nil
 }

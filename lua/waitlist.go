@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"admitone/gateway"
 )
 
@@ -190,15 +188,9 @@ func (s *Store) SweepOffers(ctx context.Context, name string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	now, err := s.Now(ctx, name)
+	due, err := s.due(ctx, l, l.offers)
 	if err != nil {
 		return 0, err
-	}
-	due, err := s.redis.ZRangeByScore(ctx, l.offers, &redis.ZRangeBy{
-		Min: "-inf", Max: strconv.FormatInt(now.UnixMilli(), 10), Count: sweepAtOnce,
-	}).Result()
-	if err != nil {
-		return 0, s.outage(err)
 	}
 	for i, key := range due {
 		_, err := s.ChangeEntry(ctx, name, gateway.ChangeEntry{Verb: gateway.SettleEntry, Key: key, By: gateway.Actor{Name: "system"}})

@@ -272,8 +272,7 @@ func (s *Store) reredeem(ctx context.Context, l *launch, epoch uint64, list []te
 }
 
 func (s *Store) resettle(ctx context.Context, l *launch, epoch uint64, t testimony) error {
-	keys := []string{l.meta, l.journal, l.campaigns, l.holds, l.members, l.queue, l.offers, t.codeKey, t.subjectKey, t.entryKey}
-	r, err := s.send(ctx, redemptionSettle, s.introduce(l), keys, append([]any{epoch, 0}, t.settle...))
+	r, err := s.send(ctx, redemptionSettle, s.introduce(l), settleKeys(l, t.codeKey, t.subjectKey, t.entryKey), append([]any{epoch, 0}, t.settle...))
 	if err != nil {
 		return err
 	}

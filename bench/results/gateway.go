@@ -269,24 +269,33 @@ func (g *gatewaySide) counts(ctx context.Context, launch string) (c peers.Counts
 
 // getJSON reads a small answer; into nil throws it away.
 func getJSON(ctx context.Context, url string, into any) error {
+	b, err := getBody(ctx, url, "")
+	if err != nil || into == nil {
+		return err
+	}
+	return json.Unmarshal(b, into)
+}
+
+// getBody reads an answer, with an API key unless that is "".
+func getBody(ctx context.Context, url, key string) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	if key != "" {
+		request.Header.Set("Authorization", "Bearer "+key)
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer response.Body.Close()
 	b, err := io.ReadAll(response.Body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s: %s", url, response.Status, bytes.TrimSpace(b))
+		return nil, fmt.Errorf("%s answers %s: %s", url, response.Status, bytes.TrimSpace(b))
 	}
-	if into == nil {
-		return nil
-	}
-	return json.Unmarshal(b, into)
+	return b, nil
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,22 +47,9 @@ func takeProfile(ctx context.Context, w *world, dir string) error {
 // pprof asks the private listener.
 func (g *gatewaySide) pprof(ctx context.Context, to string) error {
 	url := fmt.Sprintf("%s/debug/pprof/profile?seconds=%.0f", g.private, profileFor.Seconds())
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	b, err := getBody(ctx, url, g.key)
 	if err != nil {
 		return err
-	}
-	request.Header.Set("Authorization", "Bearer "+g.key)
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	b, err := io.ReadAll(response.Body)
-	if err != nil {
-		return err
-	}
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("the gateway's profile is answered %s: %s", response.Status, b)
 	}
 	return os.WriteFile(to, b, 0o644)
 }

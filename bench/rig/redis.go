@@ -30,17 +30,22 @@ type Redis struct {
 	child   *child
 }
 
+// redisServer finds the program, and makes the directory that it is to run in.
+func redisServer(dir *string) (path string, err error) {
+	if path, err = find("redis-server", "redis-server"); err != nil {
+		return "", err
+	}
+	if *dir, err = filepath.Abs(*dir); err != nil {
+		return "", err
+	}
+	return path, os.MkdirAll(*dir, 0o700)
+}
+
 // StartRedis starts a redis-server and waits until it answers. It returns a
 // *MissingError where there is none.
 func StartRedis(ctx context.Context, o RedisOptions) (*Redis, error) {
-	path, err := find("redis-server", "redis-server")
+	path, err := redisServer(&o.Dir)
 	if err != nil {
-		return nil, err
-	}
-	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
 	}
 	if o.Port == 0 {

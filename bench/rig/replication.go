@@ -77,14 +77,8 @@ type Sentinel struct {
 
 // StartSentinel starts a Sentinel on a free port and waits until it answers.
 func StartSentinel(ctx context.Context, o SentinelOptions) (*Sentinel, error) {
-	path, err := find("redis-server", "redis-server")
+	path, err := redisServer(&o.Dir)
 	if err != nil {
-		return nil, err
-	}
-	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
 	}
 	host, masterPort, err := net.SplitHostPort(o.Master)

@@ -216,6 +216,18 @@ func (m *Model) PutCampaign(_ context.Context, name string, c gateway.Campaign, 
 	return &c, nil
 }
 
+// taken are the indexes of codes that exist already, or came before in the list.
+func (l *modelLaunch) taken(codes []gateway.NewCode) (indexes []int) {
+	met := map[gateway.Code]bool{}
+	for i, c := range codes {
+		if met[c.Code] || l.codes[c.Code] != nil {
+			indexes = append(indexes, i)
+		}
+		met[c.Code] = true
+	}
+	return indexes
+}
+
 // Mint brings codes into being, all of them or none.
 func (m *Model) Mint(_ context.Context, name string, campaign uint32, codes []gateway.NewCode, _ gateway.Actor) (uint64, error) {
 	m.mu.Lock()
@@ -227,15 +239,7 @@ func (m *Model) Mint(_ context.Context, name string, campaign uint32, codes []ga
 	if l.launch.Campaign(campaign) == nil {
 		return 0, gateway.Refuse(gateway.CampaignUnknown)
 	}
-	met := map[gateway.Code]bool{}
-	var exist []int
-	for i, c := range codes {
-		if met[c.Code] || l.codes[c.Code] != nil {
-			exist = append(exist, i)
-		}
-		met[c.Code] = true
-	}
-	if exist != nil {
+	if exist := l.taken(codes); exist != nil {
 		return 0, &gateway.CodesExist{Indexes: exist}
 	}
 	for _, c := range codes {

@@ -41,15 +41,7 @@ func (m *Model) MintInvites(_ context.Context, name string, campaign uint32, cod
 		one.member.Allotment = before
 		return gateway.Invited{}, gateway.Refuse(gateway.AllotmentExhausted)
 	}
-	met := map[gateway.Code]bool{}
-	var exist []int
-	for i, c := range codes {
-		if met[c.Code] || l.codes[c.Code] != nil {
-			exist = append(exist, i)
-		}
-		met[c.Code] = true
-	}
-	if exist != nil {
+	if exist := l.taken(codes); exist != nil {
 		one.member.Allotment = before
 		return gateway.Invited{}, &gateway.CodesExist{Indexes: exist}
 	}
