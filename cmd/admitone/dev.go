@@ -323,7 +323,7 @@ Redeem a code, see what the next one is told who tries it, and what the operator
 
   curl -s %[2]s/admin/v1/launches/demo/codes/%[5]s -H 'Authorization: Bearer %[3]s'
 
-Make a launch of your own, in another shell:
+Make a launch of your own, in another shell (docs/first-launch.md):
 
   export ADMITONE_KEY=%[3]s ADMITONE_ADMIN_URL=%[2]s
   %[7]s launch apply -f examples/policies/controlled-launch.yaml
