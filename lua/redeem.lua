@@ -393,7 +393,10 @@ local function decide(item)
   end
   local why, wait = refusal(item, s, c)
   if why then
-    local counted = not asserts and guesses[why] and attempts_failed(attempts, rules, item.address, item.guesser)
+    -- Where nobody is to learn which codes exist, all that is hidden counts: or
+    -- whoever is not made to wait would know that the code is real.
+    local guess = guesses[why] or (rules.opaque and hidden[why])
+    local counted = not asserts and guess and attempts_failed(attempts, rules, item.address, item.guesser)
     if counted or (rules.opaque and hidden[why]) then
       events[#events + 1] = table.concat({'refused', why, counted and '1' or '0', 'redeem', item.code, counted and item.guesser or item.subject, item.address}, '\t')
     end

@@ -1,5 +1,6 @@
 -- validate says of each code in a batch whether it could be redeemed, without
--- using it. A guess that fails counts as an attempt of its address.
+-- using it. A guess that fails counts as an attempt of its address; where
+-- refusals are opaque, so does every code that cannot be redeemed.
 --
 -- uses history records attempts
 -- KEYS meta journal campaigns attempts0 attempts1
@@ -70,7 +71,7 @@ for i, item in ipairs(items) do
     local expires = math.min(c.expires or math.huge, campaign.ends or math.huge)
     replies[i] = line('valid', c.campaign, int(uses_left(c, campaign)), expires < math.huge and int(expires) or '', c.display)
   else
-    if why == 'code_unknown' then
+    if why == 'code_unknown' or (rules.opaque and why ~= 'launch_closed' and why ~= 'attempts_exceeded') then
       if overloaded then
         why, wait = 'overloaded', 1000
       elseif attempts_failed(attempts, rules, item.address, '') then

@@ -98,7 +98,9 @@ func (q *request) listInvites() error {
 	if err != nil {
 		return err
 	}
-	list, err := ledger.Invites(q.server.running, q.launch.Name, q.server.config.Keyring.Subject(q.launch.Name, subject), page)
+	ctx, cancel := q.reading()
+	defer cancel()
+	list, err := ledger.Invites(ctx, q.launch.Name, q.server.config.Keyring.Subject(q.launch.Name, subject), page)
 	if err != nil {
 		return err
 	}

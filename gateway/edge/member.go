@@ -48,7 +48,9 @@ func (q *request) member() error {
 	}
 	v := q.viewMember(subject, &m)
 	if ledger, err := q.ledger(); err == nil {
-		account, err := ledger.Account(q.server.running, q.launch.Name, q.server.config.Keyring.Subject(q.launch.Name, subject))
+		ctx, cancel := q.reading()
+		defer cancel()
+		account, err := ledger.Account(ctx, q.launch.Name, q.server.config.Keyring.Subject(q.launch.Name, subject))
 		if err != nil {
 			return err
 		}

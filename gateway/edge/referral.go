@@ -31,7 +31,9 @@ func (q *request) referrals() error {
 	if err != nil {
 		return err
 	}
-	list, err := ledger.Referrals(q.server.running, q.launch.Name, q.server.config.Keyring.Subject(q.launch.Name, subject), depth, page)
+	ctx, cancel := q.reading()
+	defer cancel()
+	list, err := ledger.Referrals(ctx, q.launch.Name, q.server.config.Keyring.Subject(q.launch.Name, subject), depth, page)
 	if err != nil {
 		return err
 	}
@@ -114,6 +116,15 @@ func (l *leaders) of(s *Server, from Ledger, launch string) ([]gateway.LeaderRow
 		b.next = s.now().Add(leadersAgain)
 	}
 	return b.rows, b.err
+}
+
+// readingWait bounds what one caller's question may cost Postgres: a tree of
+// referrals is as large as its root made it.
+const readingWait = 5 * time.Second
+
+// reading is the context of a question to Postgres.
+func (q *request) reading() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(q.server.running, readingWait)
 }
 
 // ledger is what remembers.

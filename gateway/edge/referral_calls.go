@@ -131,7 +131,9 @@ func (q *request) referralStats() error {
 		return err
 	}
 	key := q.server.config.Keyring.Subject(q.launch.Name, subject)
-	stats, err := ledger.ReferralStats(q.server.running, q.launch.Name, key, page)
+	ctx, cancel := q.reading()
+	defer cancel()
+	stats, err := ledger.ReferralStats(ctx, q.launch.Name, key, page)
 	if err != nil {
 		return err
 	}

@@ -62,3 +62,39 @@ func TestLeaderboardIsAskedForOnce(t *testing.T) {
 	later.Add(int64(leadersAgain))
 	crowd(200, 1)
 }
+
+// endlessLedger answers only to who would not wait for ever.
+type endlessLedger struct{ Ledger }
+
+func (endlessLedger) ends(ctx context.Context) error {
+	if _, ok := ctx.Deadline(); ok {
+		return context.DeadlineExceeded
+	}
+	return errors.New("asked without an end")
+}
+
+func (l endlessLedger) Referrals(ctx context.Context, _, _ string, _ int, _ gateway.Page) (gateway.List[gateway.ReferralRow], error) {
+	return gateway.List[gateway.ReferralRow]{}, l.ends(ctx)
+}
+
+func (l endlessLedger) Invites(ctx context.Context, _, _ string, _ gateway.Page) (gateway.List[gateway.InviteRow], error) {
+	return gateway.List[gateway.InviteRow]{}, l.ends(ctx)
+}
+
+func (l endlessLedger) Account(ctx context.Context, _, _ string) (gateway.Account, error) {
+	return gateway.Account{}, l.ends(ctx)
+}
+
+func (l endlessLedger) ReferralStats(ctx context.Context, _, _ string, _ gateway.Page) (gateway.ReferralStats, error) {
+	return gateway.ReferralStats{}, l.ends(ctx)
+}
+
+// TestQuestionsEnd: no caller's question keeps Postgres busy for ever.
+func TestQuestionsEnd(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Ledger = endlessLedger{} })
+	for _, path := range []string{"members/bob/referrals?depth=50", "members/bob/invites", "members/bob", "referral/stats?subject=bob"} {
+		if a := w.get("/v1/launches/writer/"+path, "Authorization: Bearer ao_server"); a.status != 503 || a.word("code") != "unavailable" {
+			t.Errorf("%s: %v", path, a)
+		}
+	}
+}

@@ -71,7 +71,7 @@ var routes = [routeCount]struct{ name, allow string }{
 	routeStream:           {"stream", "GET"},
 	routeDecline:          {"decline", "POST"},
 	routeConfirmEntry:     {"confirm_entry", "POST"},
-	routeConfirmLink:      {"confirm_link", "GET"},
+	routeConfirmLink:      {"confirm_link", "GET, POST"},
 }
 
 // answer runs the handler of a route.

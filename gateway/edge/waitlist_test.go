@@ -219,11 +219,21 @@ func TestConfirm(t *testing.T) {
 	key := w.keyring.Subject("writer", "bob@x.example")
 	w.want(w.post(waitlist+"/"+bob.word("ticket")+"/confirm", ``), 403)
 	confirm := w.keyring.Ticket(keyring.TicketConfirm, "writer", key)
+	// Who scans the mail follows the link: that confirms nothing.
+	w.store.set(func(f *fakeStore) { f.launch.Policy.Name = "<Writer>" })
 	a := w.get("/w/writer/" + confirm)
-	if a.status != 302 || a.header.Get("Location") != "https://writer.example/signup?confirmed=yes" {
+	if a.status != 200 || !strings.Contains(a.body, `<form method="post">`) || !strings.Contains(a.body, "&lt;Writer&gt;") ||
+		!strings.Contains(a.header.Get("Content-Security-Policy"), "default-src 'none'") {
 		t.Errorf("%v", a)
 	}
-	if a := w.get("/w/writer/" + bob.word("ticket")); a.status != 302 || a.header.Get("Location") != "https://writer.example/signup?confirmed=invalid" {
+	if e, _ := w.store.Entry(context.Background(), "writer", key); !e.Unconfirmed {
+		t.Errorf("a look at the link confirmed %+v", e)
+	}
+	a = w.ask("POST", "/w/writer/"+confirm, "", "Content-Type: application/x-www-form-urlencoded")
+	if a.status != 303 || a.header.Get("Location") != "https://writer.example/signup?confirmed=yes" {
+		t.Errorf("%v", a)
+	}
+	if a := w.get("/w/writer/" + bob.word("ticket")); a.status != 303 || a.header.Get("Location") != "https://writer.example/signup?confirmed=invalid" {
 		t.Errorf("%v", a)
 	}
 	w.want(w.post(waitlist+"/"+confirm+"/confirm", ``), 200, "position", 1.0) // the same again

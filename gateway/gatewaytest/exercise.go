@@ -67,6 +67,7 @@ func Exercise(t *testing.T, open func(t *testing.T) Store) {
 		{"refusals", refusals},
 		{"once per launch", oncePerLaunch},
 		{"opaque refusals", opaqueRefusals},
+		{"opaque attempts", opaqueAttempts},
 		{"recipients and issuers", recipients},
 		{"attempts", attempts},
 		{"attempts in somebody's name", attemptsInAName},
@@ -417,6 +418,45 @@ func opaqueRefusals(f *fixture) {
 	}
 	_, err := f.redeem("C", "eve")
 	f.refused(gateway.AlreadyRedeemed, err)
+}
+
+// opaqueAttempts: who is made to wait learns nothing either. What is hidden
+// counts like a guess, whatever the code is; what is not hidden does not.
+func opaqueAttempts(f *fixture) {
+	f.launch(func(p *gateway.Policy) {
+		p.Refusals = gateway.RefusalsOpaque
+		p.Limits.FailedAttempts.PerAddress = gateway.Rate{Count: 2, Window: gateway.Duration(time.Hour)}
+	})
+	f.campaign("c", nil, "A", "B")
+	f.campaign("paused", func(c *gateway.Campaign) { c.State = gateway.CampaignOnHold }, "PAUSED")
+	f.admitted("A", "ann")
+	host := byte(0)
+	for code, want := range map[gateway.Code]gateway.Reason{"N0NE": gateway.CodeUnknown, "A": gateway.CodeExhausted, "PAUSED": gateway.CampaignPaused} {
+		for name, ask := range map[string]func(from netip.Prefix) error{
+			"redeem": func(from netip.Prefix) error {
+				_, err := f.Redeem(f.ctx, theLaunch, &gateway.Redeem{Code: code, Subject: "eve", Address: from})
+				return err
+			},
+			"validate": func(from netip.Prefix) error {
+				_, err := f.Validate(f.ctx, theLaunch, gateway.Validate{Code: code, Address: from})
+				return err
+			},
+		} {
+			host++
+			from := netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, host}), 32)
+			for range 2 {
+				f.refused(want, ask(from))
+			}
+			if err := ask(from); !errors.Is(err, gateway.Refuse(gateway.AttemptsExceeded)) {
+				f.Errorf("%s %s a third time: %v", name, code, err)
+			}
+		}
+	}
+	from := netip.MustParsePrefix("192.0.2.99/32")
+	for range 3 { // an answer about the person hides no code
+		_, err := f.Redeem(f.ctx, theLaunch, &gateway.Redeem{Code: "B", Subject: "ann", Address: from})
+		f.refused(gateway.AlreadyRedeemed, err)
+	}
 }
 
 func recipients(f *fixture) {

@@ -95,7 +95,7 @@ func (m *Model) Redeem(_ context.Context, name string, r *gateway.Redeem) (gatew
 	}
 	from := address(r.Address, r.Address.String())
 	if why, wait := m.refusal(l, r, c, from); why != "" {
-		if why == gateway.CodeUnknown || why == gateway.RecipientMismatch {
+		if why == gateway.CodeUnknown || why == gateway.RecipientMismatch || l.launch.Policy.Refusals == gateway.RefusalsOpaque && why.SpeaksOfCode() {
 			m.failed(l, from, guesser(r))
 		}
 		return gateway.Redemption{}, &gateway.Error{Reason: why, RetryAfter: wait}
@@ -272,6 +272,9 @@ func (m *Model) Validate(_ context.Context, name string, v gateway.Validate) (ga
 	}
 	from := address(v.Address, v.Address.String())
 	refuse := func(why gateway.Reason, wait time.Duration) (gateway.Validation, error) {
+		if why == gateway.CodeUnknown || l.launch.Policy.Refusals == gateway.RefusalsOpaque && why.SpeaksOfCode() {
+			m.failed(l, from, "")
+		}
 		return gateway.Validation{}, &gateway.Error{Reason: why, RetryAfter: wait}
 	}
 	if !l.launch.Open {
@@ -282,7 +285,6 @@ func (m *Model) Validate(_ context.Context, name string, v gateway.Validate) (ga
 	}
 	c := l.codes[v.Code]
 	if c == nil {
-		m.failed(l, from, "")
 		return refuse(gateway.CodeUnknown, 0)
 	}
 	if why, wait := m.codeRefusal(l, c); why != "" {
