@@ -71,13 +71,17 @@ story-biassecret: deps ## play an app that grows by invitations: trial, licences
 story-referral-credit: deps ## play a referral programme: Stripe's events forged, repeated, refunded, disputed
 	@$(GO) run ./bench/story referral-credit
 
+.PHONY: story-controlled-launch
+story-controlled-launch: deps ## play a controlled launch's codes, milestones and cheats
+	@$(GO) run ./bench/story controlled-launch
+
 .PHONY: story-invitation
 story-invitation: deps ## play invitations with attribution: bound, by link, expiring, fifty a day
 	@$(GO) run ./bench/story invitation
 
 .PHONY: stories
 stories: deps ## play all five policies
-	@for story in biassecret launch referral-credit lapse invitation; do echo "== $$story"; $(GO) run ./bench/story $$story || exit 1; done
+	@for story in biassecret launch controlled-launch referral-credit lapse invitation; do echo "== $$story"; $(GO) run ./bench/story $$story || exit 1; done
 
 .PHONY: story-lapse
 story-lapse: deps ## play a 90-day campaign of 25,000 codes; clients, Redis and Postgres must agree

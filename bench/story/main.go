@@ -21,7 +21,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	stories := map[string]func(context.Context, io.Writer) error{
-		"lapse": Lapse, "launch": Waitlist, "biassecret": BiasSecret, "referral-credit": ReferralCredit, "invitation": Invitation,
+		"lapse": Lapse, "launch": Waitlist, "controlled-launch": Controlled, "biassecret": BiasSecret, "referral-credit": ReferralCredit, "invitation": Invitation,
 	}
 	if len(os.Args) != 2 || stories[os.Args[1]] == nil {
 		fmt.Fprintln(os.Stderr, "usage: story", strings.Join(slices.Sorted(maps.Keys(stories)), "|"))

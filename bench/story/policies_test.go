@@ -13,7 +13,7 @@ func TestPolicies(t *testing.T) {
 		t.Skip("needs servers; run without -short")
 	}
 	for name, play := range map[string]func(context.Context, io.Writer) error{
-		"biassecret": BiasSecret, "referral-credit": func(ctx context.Context, out io.Writer) error { return playReferralCredit(ctx, out, 2000) }, "invitation": Invitation,
+		"biassecret": BiasSecret, "referral-credit": func(ctx context.Context, out io.Writer) error { return playReferralCredit(ctx, out, 2000) }, "invitation": Invitation, "controlled-launch": Controlled,
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out strings.Builder

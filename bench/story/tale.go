@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -120,6 +121,21 @@ func (t *tale) codes(ctx context.Context, campaign string, n int, flags ...strin
 // ahead sets the launch's clock ahead.
 func (t *tale) ahead(ctx context.Context, d time.Duration) error {
 	_, err := t.admin.SetClock(ctx, t.launch, d)
+	return err
+}
+
+// change changes the launch's policy.
+func (t *tale) change(ctx context.Context, change func(*gateway.Policy)) error {
+	p, version, err := t.admin.Policy(ctx, t.launch)
+	if err != nil {
+		return err
+	}
+	change(&p)
+	document, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	_, _, err = t.admin.PutPolicy(ctx, t.launch, "application/json", document, version)
 	return err
 }
 
