@@ -2,10 +2,14 @@
 // script here that checks everything, writes the state and appends what it
 // decided to the launch's journal, in one atomic step.
 //
-// Each verb is two files of one name: redeem.lua decides, redeem.go asks. A
-// script's head says which parts of lib it uses, names its KEYS, ARGV and
-// replies; contract_test.go holds both halves to it. script.go sends scripts,
-// keys.go builds every key, group.go lets concurrent requests share a call.
+// redeem.lua decides, redeem.go asks; codes.go asks codes_mint.lua and
+// codes_change.lua, and so on. A script's head says which parts of lib it uses,
+// names its KEYS, ARGV and replies; contract_test.go holds both halves to it.
+// script.go sends scripts, keys.go builds every key, group.go lets concurrent
+// requests share a call. launch.go, admit.go, identity.go and witness.go are the
+// fence: which history is served, and what is told to one that lost something;
+// restore.go and compare.go are what heal and verify stand on; line.go is the
+// copy of the waitlist that polls are answered from.
 //
 // What Redis holds of a launch, all under the hash tag {launch}:
 //

@@ -5,9 +5,11 @@
 // header block and refuses what could be read in two ways, routes.go finds its
 // handler, request.go runs it. Handlers return errors; error.go turns them into
 // problem documents. decode.go reads bodies, identity.go says who redeems,
-// address.go from where, credential.go with which right. The verbs themselves
-// are redeem.go, redemption.go, validate.go and open.go; answer.go writes what
-// they say.
+// address.go from where, credential.go with which right, abuse.go whether that is
+// somebody to be turned away. The verbs themselves are redeem.go, redemption.go,
+// validate.go and open.go, of the waitlist waitlist.go, place.go and stream.go,
+// of members member.go, invite.go, referral.go, referral_calls.go and
+// purchase.go; answer.go writes what they say.
 //
 // What a handler reads of a request are slices of fasthttp's buffers: they are
 // good until the handler returns. What is handed to the store is copied.

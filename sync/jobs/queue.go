@@ -1,6 +1,3 @@
-// Package jobs does what is too long for an answer, or has to be tried again
-// until it succeeds: River jobs in Postgres, each inserted in the transaction
-// that makes it necessary.
 package jobs
 
 import (
