@@ -21,9 +21,11 @@ func (r *Result) Print(w io.Writer) {
 	} else {
 		fmt.Fprintf(w, "  rate       %.0f/s\n", r.Rate)
 	}
-	fmt.Fprintf(w, "  latency    p50 %s · p90 %s · p99 %s · p99.9 %s · max %s\n", ms(r.Latency.P50), ms(r.Latency.P90), ms(r.Latency.P99), ms(r.Latency.P999), ms(r.Latency.Max))
-	if r.Asked > 0 {
-		fmt.Fprintf(w, "             from the time each request was due; the generator itself was late by %s (p99)\n", ms(r.Late.P99))
+	if r.Right > 0 {
+		fmt.Fprintf(w, "  latency    p50 %s · p90 %s · p99 %s · p99.9 %s · max %s\n", ms(r.Latency.P50), ms(r.Latency.P90), ms(r.Latency.P99), ms(r.Latency.P999), ms(r.Latency.Max))
+		if r.Asked > 0 {
+			fmt.Fprintf(w, "             from the time each request was due; the generator itself was late by %s (p99)\n", ms(r.Late.P99))
+		}
 	}
 	fmt.Fprintf(w, "  generator  %.1f µs of processor an answer\n", r.CPUMicros)
 	fmt.Fprintf(w, "  answers    ")
@@ -34,6 +36,9 @@ func (r *Result) Print(w io.Writer) {
 		fmt.Fprintf(w, "%d: %d", status, r.Statuses[status])
 	}
 	fmt.Fprintln(w, " (warm-up included)")
+	for _, status := range slices.Sorted(maps.Keys(r.Refusals)) {
+		fmt.Fprintf(w, "  unexpected %d, such as %s\n", status, r.Refusals[status])
+	}
 	for _, why := range slices.Sorted(maps.Keys(r.Losses)) {
 		fmt.Fprintf(w, "  lost       %d: %s\n", r.Losses[why], why)
 	}
@@ -44,7 +49,9 @@ func (r *Result) Print(w io.Writer) {
 		}
 	}
 	fmt.Fprintln(w)
-	r.bars(w)
+	if r.Right > 0 {
+		r.bars(w)
+	}
 }
 
 // bars draws how many answers took how long, in steps of powers of two.

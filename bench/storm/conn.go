@@ -21,6 +21,7 @@ type conn struct {
 	chunked    bool
 	closing    bool // the server will close behind this answer
 	status     int
+	said       []byte // the beginning of a refusal's body, for people to read
 
 	kind     uint8
 	intended int64 // when the request was to leave, ns since the run began
@@ -31,6 +32,7 @@ const (
 	readSize  = 16 << 10
 	maxHeader = 16 << 10
 	maxChunks = 4 << 20
+	maxSaid   = 1 << 10
 )
 
 var (
@@ -127,6 +129,9 @@ func (c *conn) take(b []byte) (bool, error) {
 			return false, err
 		}
 		b = whole[end+4:]
+		if c.said = c.said[:0]; c.status >= 400 {
+			c.said = append(c.said, b[:min(len(b), maxSaid)]...)
+		}
 		if c.chunked {
 			c.in = append(c.in[:0], b...)
 			b = nil

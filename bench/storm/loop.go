@@ -375,7 +375,7 @@ func (l *loop) answered(c *conn) {
 	if l.o.Rate == 0 {
 		counts = now >= l.from && now < l.to
 	}
-	l.result.answered(c.kind, c.status, now-c.intended, counts, l.o.Mix)
+	l.result.answered(c.kind, c.status, c.said, now-c.intended, counts, l.o.Mix)
 	record(l.interval, now-c.intended)
 	c.busy = false
 	l.busy--

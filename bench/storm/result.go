@@ -73,6 +73,7 @@ type Result struct {
 	Lost        uint64            `json:"total_lost"`
 	Losses      map[string]uint64 `json:"losses,omitempty"`
 	Statuses    map[int]uint64    `json:"statuses"`
+	Refusals    map[int]string    `json:"refusals,omitempty"` // of each status that was not expected, what the first of them said
 
 	histogram, late *hdrhistogram.Histogram
 	answers, right  uint64
@@ -84,7 +85,7 @@ type Result struct {
 
 func newResult(o Options) *Result {
 	r := &Result{
-		Asked: o.Rate, Connections: o.Connections, Seconds: o.For.Seconds(), Statuses: map[int]uint64{}, Losses: map[string]uint64{},
+		Asked: o.Rate, Connections: o.Connections, Seconds: o.For.Seconds(), Statuses: map[int]uint64{}, Losses: map[string]uint64{}, Refusals: map[int]string{},
 		histogram: newHistogram(), late: newHistogram(),
 	}
 	for _, k := range o.Mix.kinds {
@@ -93,8 +94,8 @@ func newResult(o Options) *Result {
 	return r
 }
 
-// answered counts an answer after so many ns.
-func (r *Result) answered(kind uint8, status int, ns int64, counts bool, m *Mix) {
+// answered counts an answer after so many ns; said is how a refusal begins.
+func (r *Result) answered(kind uint8, status int, said []byte, ns int64, counts bool, m *Mix) {
 	r.answers++
 	if status < len(r.statuses) {
 		r.statuses[status]++
@@ -102,6 +103,8 @@ func (r *Result) answered(kind uint8, status int, ns int64, counts bool, m *Mix)
 	right := slices.Contains(m.kinds[kind].Want, status)
 	if right {
 		r.right++
+	} else if len(said) > 0 && r.Refusals[status] == "" {
+		r.Refusals[status] = sentence(said)
 	}
 	if !counts {
 		return
@@ -115,6 +118,18 @@ func (r *Result) answered(kind uint8, status int, ns int64, counts bool, m *Mix)
 	k.Right++
 	record(k.histogram, ns)
 	record(r.histogram, ns)
+}
+
+// sentence is what a problem document says, or any other answer as it came.
+func sentence(body []byte) string {
+	var p struct{ Code, Field, Detail string }
+	if json.Unmarshal(body, &p) != nil || p.Code == "" {
+		return strconv.Quote(string(body))
+	}
+	if p.Field != "" {
+		p.Code += ": " + p.Field
+	}
+	return p.Code + ": " + p.Detail
 }
 
 func record(h *hdrhistogram.Histogram, ns int64) {

@@ -23,23 +23,24 @@ type commands struct {
 	Config  configFile       `help:"YAML file of flags by their long names." placeholder:"FILE"`
 	Version kong.VersionFlag `help:"Print the version and exit."`
 
-	Serve     serveCommand     `cmd:"" help:"Run a gateway against your Redis and Postgres."`
-	Dev       devCommand       `cmd:"" help:"Run everything on this machine, with a demo launch, to try it out."`
-	Launch    launchCommand    `cmd:"" help:"Make, change and show launches."`
-	Campaign  campaignCommand  `cmd:"" help:"Make, change and show campaigns."`
-	Codes     codesCommand     `cmd:"" help:"Mint, import, export, show and revoke codes."`
-	Member    memberCommand    `cmd:"" help:"List and show members, grant invites, change tiers, erase."`
-	Waitlist  waitlistCommand  `cmd:"" help:"Show the waitlist, boost, release, schedule, import and export."`
-	Stats     statsCommand     `cmd:"" help:"Show a launch's figures."`
-	Analytics analyticsCommand `cmd:"" help:"Show a launch's funnels, referrers, unlocks, rewards and time to first purchase."`
-	Verify    verifyCommand    `cmd:"" help:"Compare a launch in Redis and in Postgres."`
-	Heal      healCommand      `cmd:"" help:"Write launches anew in Redis from Postgres where Redis has lost something."`
-	Key       keyCommand       `cmd:"" help:"Make, list and revoke API keys."`
-	Webhook   webhookCommand   `cmd:"" help:"Send a launch's events to URLs of yours."`
-	Mail      mailCommand      `cmd:"" help:"Show, resend and preview what is written to people."`
-	Anomalies anomaliesCommand `cmd:"" help:"List what was unusual in a launch."`
-	Storm     stormCommand     `cmd:"" help:"Send a gateway of your own as many requests as a launch day would."`
-	Conflicts conflictsCommand `cmd:"" help:"Show what Postgres refused of what Redis decided, and records that could not be read."`
+	Serve      serveCommand      `cmd:"" help:"Run a gateway against your Redis and Postgres."`
+	Dev        devCommand        `cmd:"" help:"Run everything on this machine, with a demo launch, to try it out."`
+	Launch     launchCommand     `cmd:"" help:"Make, change and show launches."`
+	Campaign   campaignCommand   `cmd:"" help:"Make, change and show campaigns."`
+	Codes      codesCommand      `cmd:"" help:"Mint, import, export, show and revoke codes."`
+	Redemption redemptionCommand `cmd:"" help:"List redemptions and take them back."`
+	Member     memberCommand     `cmd:"" help:"List and show members, grant invites, change tiers, erase."`
+	Waitlist   waitlistCommand   `cmd:"" help:"Show the waitlist, boost, release, schedule, import and export."`
+	Stats      statsCommand      `cmd:"" help:"Show a launch's figures."`
+	Analytics  analyticsCommand  `cmd:"" help:"Show a launch's funnels, referrers, unlocks, rewards and time to first purchase."`
+	Verify     verifyCommand     `cmd:"" help:"Compare a launch in Redis and in Postgres."`
+	Heal       healCommand       `cmd:"" help:"Write launches anew in Redis from Postgres where Redis has lost something."`
+	Key        keyCommand        `cmd:"" help:"Make, list and revoke API keys."`
+	Webhook    webhookCommand    `cmd:"" help:"Send a launch's events to URLs of yours."`
+	Mail       mailCommand       `cmd:"" help:"Show, resend and preview what is written to people."`
+	Anomalies  anomaliesCommand  `cmd:"" help:"List what was unusual in a launch."`
+	Storm      stormCommand      `cmd:"" help:"Send a gateway of your own as many requests as a launch day would."`
+	Conflicts  conflictsCommand  `cmd:"" help:"Show what Postgres refused of what Redis decided, and records that could not be read."`
 }
 
 // Exit statuses: 0 done, 1 failed, 2 wrong usage.

@@ -113,7 +113,7 @@ func TestStorm(t *testing.T) {
 	// A code of one use: one is admitted, the others are told that it is used up.
 	one := up.freshCodes(t, 1)[0]
 	out, code = stormed(t, up.Public, "--launch", up.Launch, "--code", one, "--rate", "100", "--for", "300ms", "--warmup", "0s")
-	if code != 1 || !strings.Contains(out, "201: 1 ·") || !strings.Contains(out, "generator") {
+	if code != 1 || !strings.Contains(out, "201: 1 ·") || !strings.Contains(out, "409, such as code_exhausted: ") || !strings.Contains(out, "generator") {
 		t.Errorf("status %d: %s", code, out)
 	}
 	out, code = stormed(t, up.Public, "--launch", up.Launch, "--code", minted[0].Code, "--exhausted", one, "--mix", "launch", "--rate", "200", "--for", "1s", "--warmup", "0s", "--json")
