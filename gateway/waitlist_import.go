@@ -11,6 +11,7 @@ import (
 // EntryImport is what a CSV of a waitlist says, and every line that is wrong.
 type EntryImport struct {
 	Joins    []Join
+	Skipped  int // lines of people who do not wait any more
 	Problems []LineError
 }
 
@@ -18,8 +19,9 @@ type EntryImport struct {
 const MaxEntryImport = 20_000
 
 // ReadEntries reads a waitlist to import as CSV: a header with email and any of
-// name, source and priority. The order of the lines is the order of arrival.
-// canonical reads an address.
+// name, source, priority and status. The order of the lines is the order of
+// arrival; those whose status is another than waiting are left out, so that an
+// export can be read: its other columns say nothing. canonical reads an address.
 func ReadEntries(r io.Reader, canonical func(string) (string, error)) (all EntryImport, err error) {
 	in := importReader(r)
 	head, err := in.Read()
@@ -30,10 +32,13 @@ func ReadEntries(r io.Reader, canonical func(string) (string, error)) (all Entry
 	for i, name := range head {
 		name = strings.ToLower(strings.TrimSpace(strings.TrimPrefix(name, "\ufeff")))
 		switch name {
-		case "email", "name", "source", "priority":
+		case "email", "name", "source", "priority", "status", "referrals", "joined_at", "invited_at", "release":
+			if _, twice := columns[name]; twice {
+				return all, Invalid("body", fmt.Sprintf("The column %s is there twice.", name))
+			}
 			columns[name] = i
 		default:
-			return all, Invalid("body", fmt.Sprintf("There is no column %.40q; use email, name, source and priority.", name))
+			return all, Invalid("body", fmt.Sprintf("There is no column %.40q; use email, name, source, priority and status.", name))
 		}
 	}
 	if _, ok := columns["email"]; !ok {
@@ -44,7 +49,10 @@ func ReadEntries(r io.Reader, canonical func(string) (string, error)) (all Entry
 		if before, twice := met[j.Email]; err == nil && twice {
 			err = fmt.Errorf("the same address as in line %d", before)
 		}
-		if err == nil {
+		switch {
+		case err == nil && !waits(columns.cell(record, "status")):
+			all.Skipped++
+		case err == nil:
 			met[j.Email] = line
 			all.Joins = append(all.Joins, j)
 		}
@@ -60,16 +68,21 @@ func readEntryLine(record []string, columns importColumns, canonical func(string
 	if err := columns.fit(record); err != nil {
 		return j, err
 	}
-	if j.Email, err = canonical(columns.cell(record, "email")); err != nil {
+	switch EntryStatus(columns.cell(record, "status")) {
+	case "", EntryWaiting, EntryInvited, EntryRegistered, EntryDeclined, EntryExpired, EntryLeft:
+	default:
+		return j, errors.New("status: use waiting, invited, registered, declined, expired or left")
+	}
+	if j.Email, err = canonical(plainText(columns.cell(record, "email"))); err != nil {
 		return j, fmt.Errorf("email: %w", err)
 	}
 	if !strings.Contains(j.Email, "@") {
 		return j, errors.New("email: use an e-mail address")
 	}
-	if j.Name = columns.cell(record, "name"); len(j.Name) > 400 || strings.ContainsFunc(j.Name, notPrintable) {
+	if j.Name = plainText(columns.cell(record, "name")); len(j.Name) > 400 || strings.ContainsFunc(j.Name, notPrintable) {
 		return j, errors.New("name: use at most 400 bytes of printable text")
 	}
-	if j.Source = columns.cell(record, "source"); j.Source != "" && !ValidSource(j.Source) {
+	if j.Source = plainText(columns.cell(record, "source")); j.Source != "" && !ValidSource(j.Source) {
 		return j, errors.New("source: use 1 to 50 of a-z, 0-9, _ and -")
 	}
 	if s := columns.cell(record, "priority"); s != "" {
@@ -78,4 +91,15 @@ func readEntryLine(record []string, columns importColumns, canonical func(string
 		}
 	}
 	return j, nil
+}
+
+func waits(status string) bool { return status == "" || EntryStatus(status) == EntryWaiting }
+
+// plainText takes back what an export puts before a cell that a spreadsheet
+// would calculate.
+func plainText(s string) string {
+	if len(s) > 1 && s[0] == '\'' && strings.IndexByte("=+-@", s[1]) >= 0 {
+		return s[1:]
+	}
+	return s
 }

@@ -75,9 +75,9 @@ func (w *world) fillLine(ctx context.Context) (*queue, error) {
 			}
 			fmt.Fprintf(&csv, "%s,web,%d\n", lineEmail(n), points)
 		}
-		added, _, err := q.g.api.ImportEntries(ctx, lineLaunch, []byte(csv.String()))
-		if err == nil && added != to-from {
-			err = fmt.Errorf("%d entries were added of %d", added, to-from)
+		in, err := q.g.api.ImportEntries(ctx, lineLaunch, []byte(csv.String()))
+		if err == nil && in.Added != to-from {
+			err = fmt.Errorf("%d entries were added of %d", in.Added, to-from)
 		}
 		return err
 	})

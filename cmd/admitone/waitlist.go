@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/csv"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sort"
 	"time"
 
@@ -234,22 +237,58 @@ func (c *waitlistResume) Run(ctx context.Context, api *client.Client) error {
 type waitlistImport struct {
 	remote
 	Launch string `arg:""`
-	File   string `arg:"" help:"CSV with a header: email, and any of name, source, priority; - is standard input."`
+	File   string `arg:"" help:"CSV with a header: email, and any of name, source, priority, status; - is standard input."`
 }
 
 // Run imports the file.
 func (c *waitlistImport) Run(ctx context.Context, api *client.Client) error {
-	csv, err := readInput(c.File)
+	text, err := readInput(c.File)
 	if err != nil {
 		return err
 	}
-	added, known, err := api.ImportEntries(ctx, c.Launch, csv)
+	parts, err := importParts(text)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", c.File, err)
 	}
-	return c.print(map[string]int{"added": added, "known": known}, func(out io.Writer) {
-		fmt.Fprintf(out, "%d added, %d were on the list already\n", added, known)
+	var all client.Imported
+	for i, part := range parts {
+		in, err := api.ImportEntries(ctx, c.Launch, part)
+		if err != nil && i > 0 {
+			err = fmt.Errorf("the first %d entries are on the list; line 2 of the next part is entry %d of the file: %w", i*gateway.MaxEntryImport, i*gateway.MaxEntryImport+1, err)
+		}
+		if err != nil {
+			return err
+		}
+		all.Added, all.Known, all.Skipped = all.Added+in.Added, all.Known+in.Known, all.Skipped+in.Skipped
+		progress("importing", i+1, len(parts))
+	}
+	return c.print(all, func(out io.Writer) {
+		fmt.Fprintf(out, "%d added, %d were on the list already\n", all.Added, all.Known)
+		if all.Skipped > 0 {
+			fmt.Fprintf(out, "%d do not wait any more, as the file says, and were left out\n", all.Skipped)
+		}
 	})
+}
+
+// importParts cuts a CSV into as many as one call takes, each with the header. A
+// small one is left as it is, so that what is wrong with it has its line.
+func importParts(text []byte) ([][]byte, error) {
+	in := csv.NewReader(bytes.NewReader(text))
+	in.FieldsPerRecord, in.TrimLeadingSpace = -1, true
+	records, err := in.ReadAll()
+	if err != nil || len(records) <= gateway.MaxEntryImport+1 {
+		return [][]byte{text}, nil // the gateway says what is wrong
+	}
+	var parts [][]byte
+	for rest := range slices.Chunk(records[1:], gateway.MaxEntryImport) {
+		var part bytes.Buffer
+		out := csv.NewWriter(&part)
+		if err := out.WriteAll(append([][]string{records[0]}, rest...)); err != nil {
+			return nil, err
+		}
+		parts = append(parts, part.Bytes())
+	}
+	return parts, nil
 }
 
 type waitlistExport struct {

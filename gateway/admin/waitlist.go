@@ -178,7 +178,7 @@ func (s *server) importEntries(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.answer(http.StatusOK, map[string]int{"added": added, "known": len(read.Joins) - added})
+	return c.answer(http.StatusOK, map[string]int{"added": added, "known": len(read.Joins) - added, "skipped": read.Skipped})
 }
 
 // exportEntries streams the waitlist as CSV, in the line's order; what it

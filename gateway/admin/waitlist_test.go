@@ -76,6 +76,8 @@ func TestWaitlist(t *testing.T) {
 		"email,priority\nfay@x.example,much\n":   "1 lines are wrong",
 		"email\nfay@x.example\nFay@x.example \n": "1 lines are wrong",
 		"email,source\nfay@x.example,Old List\n": "1 lines are wrong",
+		"email,status\nfay@x.example,gone\n":     "1 lines are wrong",
+		"email,email\nfay@x.example,x\n":         "twice",
 	} {
 		if a := w.want(400, w.do("POST", line+"/import", body, csv)); !strings.Contains(a.get("detail").(string), message) {
 			t.Errorf("%q: %v", body, a.get("detail"))
@@ -83,6 +85,9 @@ func TestWaitlist(t *testing.T) {
 	}
 	if a := w.do("GET", line+"/export", ""); a.status != 200 || !strings.HasPrefix(string(a.body), "email,name,source,priority,status,referrals,joined_at,invited_at,release\nann@x.example,Name of ann@x.example,web,0,waiting,0,") {
 		t.Errorf("%s", a.body)
+	} else { // and back: ann has left, as Redis says; the row says that she waits
+		left := strings.Replace(string(a.body), ",waiting,", ",left,", 1)
+		w.want(200, w.do("POST", line+"/import", left, csv), "added", 0.0, "known", 1.0, "skipped", 1.0)
 	}
 	w.want(200, w.do("GET", line+"/stats", ""), "entries", 2.0, "statuses.waiting", 2.0, "sources.0.joined", 1.0, "viral_coefficient", 0.0)
 	w.want(200, w.do("POST", line+"/sources", `{"source":"producthunt"}`), "source", "producthunt", "points", 0.0)

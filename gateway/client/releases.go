@@ -66,13 +66,18 @@ func (c *Client) Remove(ctx context.Context, launch, idOrEmail, why string) (Ent
 	return put[EntryNow](ctx, c, c.waitlistPath(launch, "entries", idOrEmail, "remove"), note{why})
 }
 
-// ImportEntries puts a CSV of people on the list, in its order. It reports how
-// many are new and how many were known.
-func (c *Client) ImportEntries(ctx context.Context, launch string, csv []byte) (added, known int, err error) {
-	out, err := answer[struct{ Added, Known int }](ctx, c, request{
+// Imported is what came of an import.
+type Imported struct {
+	Added   int `json:"added"`
+	Known   int `json:"known"`   // were on the list
+	Skipped int `json:"skipped"` // do not wait, as the file says
+}
+
+// ImportEntries puts a CSV of people on the list, in its order: up to 20,000.
+func (c *Client) ImportEntries(ctx context.Context, launch string, csv []byte) (Imported, error) {
+	return answer[Imported](ctx, c, request{
 		method: http.MethodPost, path: c.waitlistPath(launch, "import"), contentType: "text/csv", body: csv, repeatable: true,
 	})
-	return out.Added, out.Known, err
 }
 
 // ExportEntries writes the waitlist as CSV.
