@@ -1,9 +1,25 @@
 package gateway
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // MaxReferralDepth bounds how far a graph of referrals is followed.
 const MaxReferralDepth = 50
+
+// ReadReferralDepth reads how far a graph of referrals is to be followed; "" is
+// to those whom the member brought.
+func ReadReferralDepth(depth string) (int, error) {
+	if depth == "" {
+		return 1, nil
+	}
+	n, err := strconv.Atoi(depth)
+	if err != nil || n < 1 || n > MaxReferralDepth {
+		return 0, Invalid("depth", "Use a whole number from 1 to 50.")
+	}
+	return n, nil
+}
 
 // ReferralRow is somebody who came by a member's invites, or by those of
 // somebody who did.

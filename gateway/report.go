@@ -3,6 +3,7 @@ package gateway
 import (
 	"encoding/json"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -11,6 +12,20 @@ import (
 type Page struct {
 	Limit int
 	After string
+}
+
+// ReadPage reads a page out of a query: limit is 50 where it is "".
+func ReadPage(limit, after string) (Page, error) {
+	p := Page{Limit: 50, After: after}
+	if limit == "" {
+		return p, nil
+	}
+	n, err := strconv.Atoi(limit)
+	if err != nil || n < 1 || n > 100 {
+		return p, Invalid("limit", "Use a whole number from 1 to 100.")
+	}
+	p.Limit = n
+	return p, nil
 }
 
 // List is a page of rows. Next is the cursor of the page behind it, "" for the

@@ -3,7 +3,6 @@ package admin
 import (
 	"errors"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -166,11 +165,9 @@ func (s *server) listReferrals(c *call) error {
 	if err != nil {
 		return err
 	}
-	depth := 1
-	if text := c.r.URL.Query().Get("depth"); text != "" {
-		if depth, err = strconv.Atoi(text); err != nil || depth < 1 || depth > gateway.MaxReferralDepth {
-			return gateway.Invalid("depth", "Use a whole number from 1 to 50.")
-		}
+	depth, err := gateway.ReadReferralDepth(c.r.URL.Query().Get("depth"))
+	if err != nil {
+		return err
 	}
 	m, err := s.Store.Member(c.r.Context(), l.Name, subject)
 	if err != nil {

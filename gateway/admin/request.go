@@ -230,15 +230,8 @@ func (s *server) refuse(c *call, err error) {
 
 // page reads limit and after.
 func (c *call) page() (gateway.Page, error) {
-	p := gateway.Page{Limit: 50, After: c.r.URL.Query().Get("after")}
-	if s := c.r.URL.Query().Get("limit"); s != "" {
-		n, err := strconv.Atoi(s)
-		if err != nil || n < 1 || n > 100 {
-			return p, gateway.Invalid("limit", "Use a whole number from 1 to 100.")
-		}
-		p.Limit = n
-	}
-	return p, nil
+	q := c.r.URL.Query()
+	return gateway.ReadPage(q.Get("limit"), q.Get("after"))
 }
 
 // list makes a handler of what reads a page of a launch's rows.

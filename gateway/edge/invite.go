@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"strconv"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -129,13 +128,5 @@ func (q *request) revokeInvite() error {
 // page reads limit and after.
 func (q *request) page() (gateway.Page, error) {
 	args := q.ctx.QueryArgs()
-	p := gateway.Page{Limit: 50, After: string(args.Peek("after"))}
-	if s := args.Peek("limit"); s != nil {
-		n, err := strconv.Atoi(string(s))
-		if err != nil || n < 1 || n > 100 {
-			return p, gateway.Invalid("limit", "Use a whole number from 1 to 100.")
-		}
-		p.Limit = n
-	}
-	return p, nil
+	return gateway.ReadPage(string(args.Peek("limit")), string(args.Peek("after")))
 }

@@ -2,7 +2,6 @@ package edge
 
 import (
 	"context"
-	"strconv"
 	"sync"
 	"time"
 
@@ -21,11 +20,9 @@ func (q *request) referrals() error {
 	if err != nil {
 		return err
 	}
-	depth := 1
-	if s := q.ctx.QueryArgs().Peek("depth"); s != nil {
-		if depth, err = strconv.Atoi(string(s)); err != nil || depth < 1 || depth > gateway.MaxReferralDepth {
-			return gateway.Invalid("depth", "Use a whole number from 1 to 50.")
-		}
+	depth, err := gateway.ReadReferralDepth(string(q.ctx.QueryArgs().Peek("depth")))
+	if err != nil {
+		return err
 	}
 	ledger, err := q.ledger()
 	if err != nil {
