@@ -84,7 +84,7 @@ stories: deps ## play all five policies
 	@for story in biassecret launch controlled-launch referral-credit lapse invitation; do echo "== $$story"; $(GO) run ./bench/story $$story || exit 1; done
 
 .PHONY: story-lapse
-story-lapse: deps ## play a 90-day campaign of 25,000 codes; clients, Redis and Postgres must agree
+story-lapse: deps ## play a 60-day campaign of 25,000 codes; clients, Redis and Postgres must agree
 	@$(GO) run ./bench/story lapse
 
 SEED ?= 1

@@ -9,17 +9,26 @@ import (
 	"sync"
 	"time"
 
+	"admitone/bench/rig"
 	"admitone/gateway"
 	"admitone/gateway/client"
 )
 
 // Invitation plays an invitation system with attribution.
 func Invitation(ctx context.Context, out io.Writer) error {
-	i := &invitation{}
-	return tell(ctx, out, "invitation", "invitation.yaml", nil, i.begin, i.kinds, i.perDay, i.once, i.reward, i.attribution, i.expiry)
+	post, err := rig.StartSMTP(rig.SMTPOptions{})
+	if err != nil {
+		return err
+	}
+	defer post.Stop()
+	i := &invitation{post: post}
+	return tell(ctx, out, "invitation", "invitation.yaml", []string{"--smtp-url", post.URL()}, i.begin, i.kinds, i.perDay, i.once, i.reward, i.attribution, i.expiry)
 }
 
-type invitation struct{ link string }
+type invitation struct {
+	post *rig.SMTP
+	link string
+}
 
 func (i *invitation) begin(t *tale, ctx context.Context) error {
 	codes, err := t.codes(ctx, "first", 1)
@@ -34,6 +43,14 @@ func (i *invitation) kinds(t *tale, ctx context.Context) error {
 	bound, err := t.server.Invite(ctx, t.launch, "ann@example.com", 1, "B.o.b+friends@gmail.com", "")
 	if err != nil {
 		return err
+	}
+	if err := t.until(ctx, "the invitation is mailed", func() (bool, error) { return len(i.post.To("bob@gmail.com")) == 1, nil }); err != nil {
+		return err
+	}
+	letter := i.post.To("bob@gmail.com")[0]
+	t.fact("e-mail", "%q, to its address, with code and link", letter.Subject)
+	if !strings.Contains(letter.Text, bound.Invites[0].Code) || !strings.Contains(letter.Text, "/i/invitation/") && !strings.Contains(letter.Text, "invitation.example/join?code=") {
+		return errors.New("the invitation has no code or no link")
 	}
 	_, err = t.redeem(ctx, bound.Invites[0].Code, "eve@example.com")
 	if err := refused("an invitation of somebody else's", err, gateway.RecipientMismatch); err != nil {

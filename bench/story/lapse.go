@@ -30,7 +30,7 @@ const (
 	atOnce     = 64
 )
 
-// Lapse plays the invite campaign of 90 days and prints what came of it. It
+// Lapse plays the invite campaign of 60 days and prints what came of it. It
 // fails unless clients, Redis and Postgres agree to the last redemption.
 func Lapse(ctx context.Context, out io.Writer) error {
 	s, err := open(ctx)
@@ -52,6 +52,7 @@ func Lapse(ctx context.Context, out io.Writer) error {
 		{"week 5: guessers, expired codes, leaked codes", l.refusals},
 		{"week 5: 200 people race for a link of 50 uses", l.race},
 		{"week 6: scaled to 25,000 codes", l.scale},
+		{"weeks 7 and 8: the peak, the funnel, the rewards, the alerts", l.after},
 		{"the end: three ledgers are compared", l.compare},
 	} {
 		began := time.Now()
@@ -73,6 +74,7 @@ type lapse struct {
 	people int
 	rows   int // codes in the last export
 	found  compared
+	facts  strings.Builder // of the last weeks
 }
 
 const launchName = "lapse"
@@ -452,7 +454,7 @@ func (l *lapse) report() error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(l.out, "\nverify: %s\n", l.found.verified)
+	fmt.Fprintf(l.out, "\n%s\nverify: %s\n", l.facts.String(), l.found.verified)
 	for i, text := range l.told.wrong {
 		if i == 20 {
 			break
