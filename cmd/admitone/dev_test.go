@@ -113,6 +113,12 @@ func TestDevKeepsState(t *testing.T) {
 			up := startDev(t, data)
 			code := up.freshCodes(t, 1)[0]
 			ask := client.Redeem{Code: code, Email: "ann@example.com"}
+			for range 5 { // who tries things here is not locked out
+				_, err := up.api.As("").Redeem(t.Context(), up.Launch, client.Redeem{Code: "NONSENSE", Email: "ann@example.com"})
+				if !errors.Is(err, gateway.Refuse(gateway.CodeUnknown)) {
+					t.Fatalf("a code that does not exist: %v", err)
+				}
+			}
 			first, err := up.api.Redeem(t.Context(), up.Launch, ask)
 			if err != nil || first.Replayed || first.MemberToken == "" {
 				t.Fatalf("%+v, %v", first, err)

@@ -145,6 +145,9 @@ func (c *waitlistRelease) Run(ctx context.Context, api *client.Client) error {
 	}
 	return c.print(r, func(out io.Writer) {
 		fmt.Fprintf(out, "%d of %d let in\trelease %s\n", r.Done, r.Count, r.ID)
+		if r.Ended && r.Done < r.Count {
+			fmt.Fprintln(out, "nobody else waits")
+		}
 		if r.Seed != "" {
 			fmt.Fprintf(out, "seed\t%s\n", r.Seed)
 		}
