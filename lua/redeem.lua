@@ -263,7 +263,9 @@ local function earlier(item, s, c)
         held_no_more[#held_no_more + 1] = r.id
         events[#events + 1] = table.concat({'settled', r.id, 'held', 'released', 'expire', r.code, r.campaign, item.subject, 'system', ''}, '\t')
       end
-      local same = item.proof ~= '' and item.proof == r.proof
+      -- An id comes twice only where a gateway asserts what it answered: what has
+      -- become of it since is newer.
+      local same = r.id == item.id or (item.proof ~= '' and item.proof == r.proof)
       if r.status ~= 'r' or same then
         return r, i
       end

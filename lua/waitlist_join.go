@@ -15,11 +15,11 @@ var waitlistJoin = declare("waitlist_join", contract{
 	keys:     "meta journal queue joins0 joins1",
 	eachKeys: "entry_bucket referrer_bucket",
 	args:     "epoch seen bound purpose",
-	eachArgs: "key address proof vouched referrer source points sealed",
+	eachArgs: "key address proof vouched referrer source points joined sealed",
 	replies: []string{
 		"decided seq version persisted now each",
 		"breach what",
-		"each joined priority referred position total",
+		"each joined priority referred at position total",
 		"each known status priority proof position total",
 		"each refused reason retry_ms",
 		"each failed why",
@@ -72,7 +72,7 @@ func (s *Store) joinItem(name, key string, j *gateway.Join) string {
 		proof = s.keyring.Subject(name, "proof\x00"+j.Proof)[:8]
 	}
 	sealed := s.sealPerson(name, gateway.Person{Subject: j.Email, Email: j.Email, Name: j.Name, Source: j.Source})
-	return strings.Join([]string{key, address, proof, strings.TrimPrefix(flag(j.Vouched), "0"), j.Referrer, url.QueryEscape(j.Source), strconv.Itoa(j.Points), string(sealed)}, "\t")
+	return strings.Join([]string{key, address, proof, strings.TrimPrefix(flag(j.Vouched), "0"), j.Referrer, url.QueryEscape(j.Source), strconv.Itoa(j.Points), "", string(sealed)}, "\t")
 }
 
 // The words of a join's item that are looked at again.
@@ -82,7 +82,8 @@ const (
 	joinReferrer = 4
 	joinSource   = 5
 	joinPoints   = 6
-	joinWords    = 8
+	joinAt       = 7
+	joinWords    = 9
 )
 
 // proof is the key of the request's Idempotency-Key; "" if it had none.
@@ -92,17 +93,18 @@ func (c *joinCall) proof() string {
 
 // testimony is what the witness keeps of an answer. An entry that was on the
 // list already stays its owner's, under the proof that the owner gave; what a
-// stranger says of where it came from is not kept.
-func (c *joinCall) testimony(position uint64, owner string) testimony {
+// stranger says of where it came from is not kept. A new one joined at a time:
+// what was answered of it since, by another gateway too, is newer.
+func (c *joinCall) testimony(position uint64, owner, at string) testimony {
 	t := testimony{position: position, item: c.item, codeKey: c.entryKey, subjectKey: c.referrerKey, join: true}
-	if c.answer.Known {
-		w := strings.SplitN(c.item, "\t", joinWords)
+	w := strings.SplitN(c.item, "\t", joinWords)
+	if w[joinAt] = at; c.answer.Known {
 		w[joinProof] = owner
 		if !c.answer.Proven && w[joinVouched] == "" {
 			w[joinReferrer], w[joinSource], w[joinPoints] = "", "", "0"
 		}
-		t.item = strings.Join(w, "\t")
 	}
+	t.item = strings.Join(w, "\t")
 	return t
 }
 
@@ -130,12 +132,12 @@ func (s *Store) runJoin(l *launch, batch []*joinCall) {
 			c.answer, c.err = gateway.Joined{}, err
 			continue
 		}
-		var owner string
-		c.answer, owner, c.err = s.readJoined(l, answers[i])
+		var owner, at string
+		c.answer, owner, at, c.err = s.readJoined(l, answers[i])
 		c.answer.Epoch, c.answer.Position = epoch, position
 		if c.err == nil {
 			c.answer.Proven = !c.answer.Known || owner != "" && owner == c.proof()
-			made = append(made, c.testimony(position, owner))
+			made = append(made, c.testimony(position, owner, at))
 		}
 	}
 	l.witness.keep(s.persistedIn(l), made...) // before anybody is answered
@@ -145,23 +147,24 @@ func (s *Store) runJoin(l *launch, batch []*joinCall) {
 }
 
 // readJoined reads one item's answer: whether it was proven is for the caller
-// to say. owner is the proof under which an entry that is known joined.
-func (s *Store) readJoined(l *launch, answer string) (j gateway.Joined, owner string, err error) {
+// to say. owner is the proof under which an entry that is known joined, at when a
+// new one did, in seconds.
+func (s *Store) readJoined(l *launch, answer string) (j gateway.Joined, owner, at string, err error) {
 	w := strings.Split(answer, "\t")
 	number := func(i int) int { n, _ := strconv.Atoi(w[i]); return n }
 	switch {
-	case w[0] == "joined" && len(w) == 5:
+	case w[0] == "joined" && len(w) == 6:
 		return gateway.Joined{
-			Status: gateway.EntryWaiting, Priority: number(1), Referred: w[2] == "1", Place: number(3), Total: number(4),
-		}, "", nil
+			Status: gateway.EntryWaiting, Priority: number(1), Referred: w[2] == "1", Place: number(4), Total: number(5),
+		}, "", w[3], nil
 	case w[0] == "known" && len(w) == 6:
 		return gateway.Joined{
 			Status: gateway.EntryStatus(w[1]), Known: true, Priority: number(2), Place: number(4), Total: number(5),
-		}, w[3], nil
+		}, w[3], "", nil
 	case w[0] == "refused" && len(w) == 3:
-		return j, "", refusal(w[1], retry(w[2]))
+		return j, "", "", refusal(w[1], retry(w[2]))
 	}
-	return j, "", s.malformed(l, answer)
+	return j, "", "", s.malformed(l, answer)
 }
 
 // rejoin tells a Redis again who joined. Who is on the list keeps the place.
@@ -179,7 +182,7 @@ func (s *Store) rejoin(ctx context.Context, l *launch, epoch uint64, list []test
 		return notAdmitted()
 	}
 	for i, t := range list {
-		if _, _, err := s.readJoined(l, answers[i]); err != nil {
+		if _, _, _, err := s.readJoined(l, answers[i]); err != nil {
 			s.metrics.unkept.Inc()
 			s.log.Error("an answered join could not be kept", "launch", l.name, "error", err)
 			continue
@@ -215,7 +218,7 @@ func (s *Store) ImportEntries(ctx context.Context, name string, list []gateway.J
 		}
 		position = at
 		for i := range n {
-			a, _, err := s.readJoined(l, answers[i])
+			a, _, _, err := s.readJoined(l, answers[i])
 			if err != nil {
 				return added, position, err
 			}

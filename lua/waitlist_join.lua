@@ -7,10 +7,10 @@
 -- KEYS meta journal queue joins0 joins1
 -- KEYS each entry_bucket referrer_bucket
 -- ARGV epoch seen bound purpose
--- ARGV each key address proof vouched referrer source points sealed
+-- ARGV each key address proof vouched referrer source points joined sealed
 -- REPLY decided seq version persisted now each
 -- REPLY breach what
--- REPLY each joined priority referred position total
+-- REPLY each joined priority referred at position total
 -- REPLY each known status priority proof position total
 -- REPLY each refused reason retry_ms
 -- REPLY each failed why
@@ -23,15 +23,17 @@ if not history then
 end
 local now, rules, waitlist = history.now, read_rules(history.rules), read_waitlist(history.waitlist)
 local overloaded = history.backlog > tonumber(bound)
--- A gateway asserts what it answered and Redis may have lost.
+-- A gateway asserts what it answered and Redis may have lost: that somebody
+-- joined at a time, in seconds, or with none that somebody was on the list.
+-- Whoever joined then or later is known, also if they have left since.
 local asserts = purpose == 'assert'
 
 local items, entries, addresses, met = {}, {}, {}, {}
 for i = 5, #ARGV do
   local item, at = {}, 4 + 2 * (i - 4)
-  item.key, item.address, item.proof, item.vouched, item.referrer, item.source, item.points, item.sealed =
-    string.match(ARGV[i], '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$')
-  item.points = tonumber(item.points)
+  item.key, item.address, item.proof, item.vouched, item.referrer, item.source, item.points, item.joined, item.sealed =
+    string.match(ARGV[i], '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$')
+  item.points, item.joined = tonumber(item.points), tonumber(item.joined) or 0
   item.entry_bucket, item.referrer_bucket = KEYS[at], KEYS[at + 1]
   items[i - 4] = item
   if item.address ~= '' and not met[item.address] then
@@ -94,7 +96,7 @@ end
 
 local function decide(item)
   local e = entry_of(item.key, item.entry_bucket)
-  if e.arrival and (e.status == '' or e.status == 'i' or e.status == 'g') then
+  if e.arrival and (e.status == '' or e.status == 'i' or e.status == 'g' or (asserts and e.joined >= item.joined)) then
     local proven = item.vouched == '1' or (item.proof ~= '' and item.proof == e.proof)
     if joins and not proven and not asserts then
       local wait = too_many(item)
@@ -148,7 +150,7 @@ local function decide(item)
     end
     events[#events + 1] = table.concat({'boosted', e.referrer, 'f', int(points), int(r.priority), int(r.referrals), r.boosts, 'system', ''}, '\t')
   end
-  return {'joined', int(e.priority), referred}, item.key
+  return {'joined', int(e.priority), referred, int(e.joined)}, item.key
 end
 
 local replies, asked = {}, {}

@@ -225,7 +225,47 @@ func TestWitnessOthers(t *testing.T) {
 	}
 }
 
-// snapshotRedis keeps everything that a server holds.
+// TestWitnessNewer: what another gateway changed since, and no Redis has lost,
+// is not taken back by who tells again what was before.
+func TestWitnessNewer(t *testing.T) {
+	server := rig.TestRedis(t)
+	s, other := openStore(t, server.Addr()), openStore(t, server.Addr())
+	launchForTest(t, s, "l", 50)
+	if _, err := other.Launch(t.Context(), "l"); err != nil {
+		t.Fatal(err)
+	}
+	ann, err := s.Join(t.Context(), "l", &gateway.Join{Email: "ann@x.example"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Join(t.Context(), "l", &gateway.Join{Email: "ann@x.example"}); err != nil { // known
+		t.Fatal(err)
+	}
+	held, err := s.Redeem(t.Context(), "l", &gateway.Redeem{Code: "H0T", Subject: "bob", Mode: gateway.Hold})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.ChangeEntry(t.Context(), "l", gateway.ChangeEntry{Verb: gateway.LeaveEntry, Key: ann.Key}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Settle(t.Context(), "l", held.ID, gateway.Release, gateway.Actor{}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // what was told again is told again
+		s.launches["l"].epoch.Store(0) // Redis came back, with everything
+		if e, err := s.Entry(t.Context(), "l", ann.Key); err != nil || e.Status != gateway.EntryLeft {
+			t.Errorf("%+v, %v", e, err)
+		}
+		if r, err := s.Redemption(t.Context(), "l", held.ID); err != nil || r.Status != gateway.Released {
+			t.Errorf("%+v, %v", r, err)
+		}
+	}
+	back, err := s.Join(t.Context(), "l", &gateway.Join{Email: "ann@x.example"})
+	if err != nil || back.Known || back.Place != 1 {
+		t.Errorf("%+v, %v", back, err)
+	}
+}
+
 // TestAdmissionWaits: an answer that is on its way while the launch is admitted
 // anew is told Redis again too.
 func TestAdmissionWaits(t *testing.T) {
