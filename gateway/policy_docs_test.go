@@ -3,6 +3,7 @@ package gateway
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -104,6 +105,44 @@ func TestPolicyDocsFields(t *testing.T) {
 		}
 		if got, ok := told[path]; !ok || got != want {
 			t.Errorf("%s: the docs say %q, the default is %q", path, got, want)
+		}
+	}
+}
+
+// TestPolicyDocsFrom: each row's last column names every policy of
+// examples/policies that sets the field, and no policy that does not exist.
+func TestPolicyDocsFrom(t *testing.T) {
+	files, err := filepath.Glob("../examples/policies/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	examples := map[string]any{}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var document any
+		if err := json.Unmarshal(fromYAML(t, string(b)), &document); err != nil {
+			t.Fatal(err)
+		}
+		examples[strings.TrimSuffix(filepath.Base(file), ".yaml")] = document
+	}
+	rows := regexp.MustCompile("(?m)^\\| `([a-z0-9_.]+)` \\|.*\\| ([^|]*) \\|$").FindAllStringSubmatch(policyDocs(t), -1)
+	if len(rows) != len(leaves()) {
+		t.Errorf("%d rows say where they are from, of %d", len(rows), len(leaves()))
+	}
+	for _, row := range rows {
+		named := strings.Split(row[2], ", ")
+		for _, name := range named {
+			if examples[name] == nil && row[2] != "all" && row[2] != "–" {
+				t.Errorf("%s is from %q, which is no policy", row[1], name)
+			}
+		}
+		for name, document := range examples {
+			if _, sets := at(document, row[1]); sets && row[2] != "all" && !slices.Contains(named, name) {
+				t.Errorf("%s sets %s, whose row says it is from %s", name, row[1], row[2])
+			}
 		}
 	}
 }
