@@ -38,7 +38,8 @@ type Restore struct {
 type RestoreCount struct{ Campaigns, Codes, Redemptions, Members, Entries, Payments, Earnings int }
 
 // Restore empties the launch in Redis and returns what writes it anew, in an
-// epoch of its own.
+// epoch of its own. Two counts begin anew, which no row tells: questions who is
+// on the waitlist, and what members told of themselves that day.
 func (s *Store) Restore(ctx context.Context, name string, epoch uint64) (*Restore, error) {
 	r := &Restore{store: s, keys: newKeys(name), epoch: epoch, template: map[uint32]gateway.Template{}, paces: map[uint32]gateway.Rate{}, paced: map[uint32]int{}, holders: map[string]int{}}
 	r.joins = [2]map[string][]string{{}, {}}
