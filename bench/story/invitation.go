@@ -26,8 +26,9 @@ func Invitation(ctx context.Context, out io.Writer) error {
 }
 
 type invitation struct {
-	post *rig.SMTP
-	link string
+	post   *rig.SMTP
+	link   string
+	cookie string // of a link that was followed before time passed
 }
 
 func (i *invitation) begin(t *tale, ctx context.Context) error {
@@ -193,6 +194,11 @@ func (i *invitation) attribution(t *tale, ctx context.Context) error {
 	if err := errors.Join(err, want("the code of the last click", r.Code, codes[1])); err != nil {
 		return err
 	}
+	_, kept, err := public.Visit(ctx, t.launch, codes[2])
+	if err != nil {
+		return err
+	}
+	i.cookie = "invite_code=" + kept[0].Value
 	// Nobody makes a cookie of their own.
 	for _, forged := range []string{codes[2], codes[2] + "." + strings.SplitN(last[0].Value, ".", 2)[1], "x" + first[0].Value} {
 		_, err := public.Redeem(ctx, t.launch, client.Redeem{Email: "forger@example.com", Cookie: "invite_code=" + forged})
@@ -225,6 +231,14 @@ func (i *invitation) expiry(t *tale, ctx context.Context) error {
 	if err := refused("an invitation after 72 hours", err, gateway.CodeExpired); err != nil {
 		return err
 	}
+	if err := t.ahead(ctx, 7*24*time.Hour+time.Minute); err != nil {
+		return err
+	}
+	_, err = t.server.As("").Redeem(ctx, t.launch, client.Redeem{Email: "later@example.com", Cookie: i.cookie})
+	if err := refused("a cookie of seven days ago", err, gateway.InvalidRequest); err != nil {
+		return err
+	}
+	t.fact("after 7 days", "the cookie of a link that was followed then is none any more")
 	if err := t.settled(ctx); err != nil {
 		return err
 	}

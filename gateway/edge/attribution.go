@@ -45,7 +45,7 @@ func (q *request) attributed() gateway.Code {
 		}
 		code, seconds, _ := strings.Cut(signed, ".")
 		at, err := strconv.ParseInt(seconds, 10, 64)
-		if err != nil || q.server.now().Sub(time.Unix(at, 0)) > time.Duration(p.Window) {
+		if err != nil || q.server.now().Add(q.launch.Ahead).Sub(time.Unix(at, 0)) > time.Duration(p.Window) {
 			continue
 		}
 		if c, err := gateway.ReadCode(code); err == nil {

@@ -112,6 +112,6 @@ func (q *request) secure() bool {
 // has an alphabet without separators.
 func (q *request) attribute(code gateway.Code) string {
 	p := &q.launch.Policy.Attribution
-	return attributionCookie(p.Cookie, q.server.config.Keyring.Sign(attributionPurpose(q.launch.Name), attributionValue(code, q.server.now())),
+	return attributionCookie(p.Cookie, q.server.config.Keyring.Sign(attributionPurpose(q.launch.Name), attributionValue(code, q.server.now().Add(q.launch.Ahead))),
 		time.Duration(p.Window), q.secure())
 }
