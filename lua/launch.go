@@ -90,7 +90,7 @@ func (s *Store) begin(name string) *launch {
 	l.redeem = group[redeemCall]{run: func(b []*redeemCall) { s.runRedeem(l, b) }, most: o.Batch, flights: o.Flights, bound: o.Queue}
 	l.validate = group[validateCall]{run: func(b []*validateCall) { s.runValidate(l, b) }, most: o.Batch, flights: 1, bound: o.Queue}
 	l.attempts = group[guessCall]{run: func(b []*guessCall) { s.runAttempts(l, b) }, most: o.Batch, flights: 1, bound: o.Queue}
-	l.open = group[openCall]{run: func(b []*openCall) { s.runOpen(l, b) }, most: o.Batch, flights: 1, bound: o.Queue}
+	l.open = group[openCall]{run: func(b []*openCall) { s.runOpen(l, b) }, most: openMost, flights: 1, bound: o.Queue}
 	l.join = group[joinCall]{run: func(b []*joinCall) { s.runJoin(l, b) }, most: o.Batch, flights: 2, bound: o.Queue / 2}
 	s.launches[name] = l
 	return l

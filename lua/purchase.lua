@@ -61,7 +61,8 @@ end
 -- What follows for the subject.
 local e = read_earning(redis.call('HGET', earnings, subject) or '')
 local before = write_earning(e)
-if p and p.amount >= rules.minimum and p.currency == rules.currency and #e.payments < 1000
+local most_bytes = 1000 -- some forty payments, each read below: one that stands is enough
+if p and p.amount >= rules.minimum and p.currency == rules.currency and #e.payments < most_bytes
   and not string.find('.' .. e.payments .. '.', '.' .. payment .. '.', 1, true) then
   e.payments = e.payments == '' and payment or e.payments .. '.' .. payment
 end

@@ -72,6 +72,7 @@ func (c *devCommand) Run(ctx context.Context) error {
 		level = slog.LevelInfo
 	}
 	d := &development{devCommand: c, data: data, log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))}
+	clientLog.to.Store(d.log)
 	defer d.stop()
 	return d.run(ctx)
 }

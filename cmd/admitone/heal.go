@@ -39,6 +39,7 @@ func (c *healCommand) Run(ctx context.Context) error {
 	}
 	defer l.Close()
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	clientLog.to.Store(log)
 	h := &heal.Healer{Ledger: l, Pool: l.Pool(), Log: log}
 	h.Serve(lua.New(lua.Options{Redis: client, Keyring: ring, Persisted: new(gateway.Persisted), Logger: log}))
 	names := c.Launches

@@ -25,6 +25,7 @@ type serveCommand struct {
 // Run serves until the context is over.
 func (c *serveCommand) Run(ctx context.Context) error {
 	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: c.LogLevel}))
+	clientLog.to.Store(log)
 	ring, err := c.keyring()
 	if err != nil {
 		return err
