@@ -36,7 +36,7 @@ func takeCeilings(ctx context.Context, w *world, f *figures) error {
 			return storm.One("validate", storm.Validate(c.target, c.launch, []string{c.hot}), 200)
 		},
 		"junk": func(c *contender, prefix string) *storm.Mix {
-			return storm.One("junk", storm.Junk(c.target, c.launch, len(c.hot), prefix), 404, 429)
+			return storm.One("junk", storm.Junk(c.target, c.launch, len(c.hot), storm.People{Prefix: prefix}), 404, 429)
 		},
 	}
 	names, asked := []string{"validate", "junk"}, map[string]*contender{"validate": day, "junk": junk}

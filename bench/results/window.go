@@ -26,11 +26,11 @@ type load func(c *contender, prefix string) *storm.Mix
 
 // hot redeems one code of plenty of uses, distinct a code a request.
 func hot(c *contender, prefix string) *storm.Mix {
-	return storm.One("redeem", storm.Redeem(c.target, c.launch, []string{c.hot}, prefix), 201)
+	return storm.One("redeem", storm.Redeem(c.target, c.launch, []string{c.hot}, storm.People{Prefix: prefix}), 201)
 }
 
 func distinct(c *contender, prefix string) *storm.Mix {
-	return storm.One("redeem", storm.Redeem(c.target, c.launch, c.codes, prefix), 201)
+	return storm.One("redeem", storm.Redeem(c.target, c.launch, c.codes, storm.People{Prefix: prefix}), 201)
 }
 
 // turn is a contender in some circumstances.

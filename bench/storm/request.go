@@ -30,34 +30,50 @@ func appendNumber(b []byte, n uint64) []byte {
 	return append(b, d[:]...)
 }
 
-// Redeem redeems one of the codes for a subject that nobody has been before:
-// prefix and the request's number. Request n takes code n mod len(codes).
-func Redeem(t Target, launch string, codes []string, prefix string) Writer {
-	head := headOf("POST", launchPath(launch, "redemptions"), t.Host)
+// People are those who redeem: the n-th is known by the prefix and the number n.
+type People struct {
+	Prefix string
+	Domain string // of their e-mail addresses; "": their subjects are no addresses
+}
+
+// who is a request's body around the code and the number.
+type who struct{ before, after string }
+
+func (p People) who() who {
+	if p.Domain == "" {
+		return who{`","subject":"` + p.Prefix, `"}`}
+	}
+	return who{`","email":"` + p.Prefix, "@" + p.Domain + `"}`}
+}
+
+// Redeem redeems one of the codes for somebody who has not been there before.
+// Request n takes code n mod len(codes).
+func Redeem(t Target, launch string, codes []string, p People) Writer {
+	head, w := headOf("POST", launchPath(launch, "redemptions"), t.Host), p.who()
 	return func(to []byte, n uint64) []byte {
-		return appendRedeem(to, head, codes[n%uint64(len(codes))], prefix, n)
+		return appendRedeem(to, head, codes[n%uint64(len(codes))], w, n)
 	}
 }
 
-// Again redeems one code for few subjects, each again and again: all but the
+// Again redeems one code for few people, each again and again: all but the
 // first of each are answered with the redemption there is.
-func Again(t Target, launch, code, prefix string, subjects uint64) Writer {
-	head := headOf("POST", launchPath(launch, "redemptions"), t.Host)
-	return func(to []byte, n uint64) []byte { return appendRedeem(to, head, code, prefix, n%subjects) }
+func Again(t Target, launch, code string, p People, few uint64) Writer {
+	head, w := headOf("POST", launchPath(launch, "redemptions"), t.Host), p.who()
+	return func(to []byte, n uint64) []byte { return appendRedeem(to, head, code, w, n%few) }
 }
 
-func appendRedeem(to []byte, head, code, prefix string, subject uint64) []byte {
-	const open, middle, end = `{"code":"`, `","subject":"`, `"}`
+func appendRedeem[Code string | []byte](to []byte, head string, code Code, w who, n uint64) []byte {
+	const open = `{"code":"`
 	to = append(to, head...)
-	to = strconv.AppendInt(to, int64(len(open)+len(code)+len(middle)+len(prefix)+digits+len(end)), 10)
-	to = append(append(append(append(append(to, "\r\n\r\n"...), open...), code...), middle...), prefix...)
-	return append(appendNumber(to, subject), end...)
+	to = strconv.AppendInt(to, int64(len(open)+len(code)+len(w.before)+digits+len(w.after)), 10)
+	to = append(append(append(append(to, "\r\n\r\n"...), open...), code...), w.before...)
+	return append(appendNumber(to, n), w.after...)
 }
 
 // Junk redeems codes that do not exist: length characters that are drawn anew
 // for each request, without the check characters that a gateway would have made.
-func Junk(t Target, launch string, length int, prefix string) Writer {
-	head := headOf("POST", launchPath(launch, "redemptions"), t.Host)
+func Junk(t Target, launch string, length int, p People) Writer {
+	head, w := headOf("POST", launchPath(launch, "redemptions"), t.Host), p.who()
 	return func(to []byte, n uint64) []byte {
 		const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 		var code [32]byte
@@ -69,12 +85,7 @@ func Junk(t Target, launch string, length int, prefix string) Writer {
 			code[i] = alphabet[random&31]
 			random >>= 5
 		}
-		const open, middle, end = `{"code":"`, `","subject":"`, `"}`
-		to = append(to, head...)
-		to = strconv.AppendInt(to, int64(len(open)+length+len(middle)+len(prefix)+digits+len(end)), 10)
-		to = append(append(append(to, "\r\n\r\n"...), open...), code[:length]...)
-		to = append(append(to, middle...), prefix...)
-		return append(appendNumber(to, n), end...)
+		return appendRedeem(to, head, code[:length], w, n)
 	}
 }
 

@@ -67,7 +67,7 @@ func TestClosedLoop(t *testing.T) {
 	})
 	var marks []bool
 	r, err := Run(t.Context(), Options{
-		Target: target, Mix: One("redeem", Redeem(target, "l", []string{"AAA", "BBBB"}, "s-"), 201), Connections: 8,
+		Target: target, Mix: One("redeem", Redeem(target, "l", []string{"AAA", "BBBB"}, People{Prefix: "s-"}), 201), Connections: 8,
 		Warmup: 50 * time.Millisecond, For: 200 * time.Millisecond, Window: func(begins bool) { marks = append(marks, begins) },
 	})
 	if err != nil {
@@ -150,8 +150,8 @@ func TestMixCounts(t *testing.T) {
 		w.WriteHeader(http.StatusCreated)
 	})
 	m := LaunchDay(
-		Redeem(target, "l", []string{"A"}, "s"), Redeem(target, "l", []string{"B"}, "x"), Junk(target, "l", 10, "j"),
-		Again(target, "l", "A", "d", 3), Validate(target, "l", []string{"A"}))
+		Redeem(target, "l", []string{"A"}, People{Prefix: "s"}), Redeem(target, "l", []string{"B"}, People{Prefix: "x"}), Junk(target, "l", 10, People{Prefix: "j"}),
+		Again(target, "l", "A", People{Prefix: "d"}, 3), Validate(target, "l", []string{"A"}))
 	r, err := Run(t.Context(), Options{Target: target, Mix: m, Connections: 4, For: 300 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
@@ -171,7 +171,7 @@ func TestMixCounts(t *testing.T) {
 func TestJunkIsDrawnAnew(t *testing.T) {
 	target := Target{Host: "h"}
 	seen := map[string]bool{}
-	w := Junk(target, "l", 20, "s")
+	w := Junk(target, "l", 20, People{Prefix: "s"})
 	for n := range uint64(1000) {
 		_, body, _ := bytes.Cut(w(nil, n), []byte("\r\n\r\n"))
 		var v struct{ Code string }
@@ -189,8 +189,9 @@ func TestJunkIsDrawnAnew(t *testing.T) {
 func TestWritersAllocateNothing(t *testing.T) {
 	target := Target{Host: "127.0.0.1:8080"}
 	for name, w := range map[string]Writer{
-		"redeem": Redeem(target, "l", []string{"A", "BB"}, "s"), "again": Again(target, "l", "A", "s", 9), "junk": Junk(target, "l", 10, "s"),
+		"redeem": Redeem(target, "l", []string{"A", "BB"}, People{Prefix: "s"}), "again": Again(target, "l", "A", People{Prefix: "s"}, 9), "junk": Junk(target, "l", 10, People{Prefix: "s"}),
 		"validate": Validate(target, "l", []string{"A"}), "get": Get(target, []string{"/x"}),
+		"by e-mail": Redeem(target, "l", []string{"A"}, People{"s-", "example.com"}),
 	} {
 		buffer := make([]byte, 0, 1024)
 		n := uint64(0)
@@ -200,6 +201,19 @@ func TestWritersAllocateNothing(t *testing.T) {
 		head, body, _ := bytes.Cut(buffer, []byte("\r\n\r\n"))
 		if want := fmt.Sprintf("Content-Length: %d", len(body)); len(body) > 0 && !strings.HasSuffix(string(head), want) {
 			t.Errorf("%s: %s is not the length of %s", name, head, body)
+		}
+	}
+}
+
+// TestPeople: a body names its person as the launch knows people.
+func TestPeople(t *testing.T) {
+	for want, p := range map[string]People{
+		`{"code":"A","subject":"s-000000000007"}`:           {Prefix: "s-"},
+		`{"code":"A","email":"s-000000000007@example.com"}`: {Prefix: "s-", Domain: "example.com"},
+	} {
+		_, body, _ := bytes.Cut(Redeem(Target{Host: "h"}, "l", []string{"A"}, p)(nil, 7), []byte("\r\n\r\n"))
+		if string(body) != want {
+			t.Errorf("%s, want %s", body, want)
 		}
 	}
 }

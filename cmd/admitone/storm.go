@@ -22,6 +22,7 @@ type stormCommand struct {
 	Code        []string      `help:"Code to use; several take turns." placeholder:"CODE"`
 	CodesFile   string        `help:"File of codes, one a line; the first column of a CSV will do." placeholder:"FILE"`
 	Exhausted   string        `help:"Code that is used up, for the mix launch." placeholder:"CODE"`
+	Identity    string        `default:"subject" enum:"subject,email" help:"What the launch knows people by: subject (any id) or email (addresses at example.com), as its policy's identity says."`
 	Tickets     string        `help:"File of waitlist tickets, one a line, for the mix poll." placeholder:"FILE"`
 	Rate        float64       `default:"100" help:"Requests a second, whatever the answers do (open loop); 0 sends the next one when one is answered."`
 	For         time.Duration `default:"10s" help:"How long is measured, 1h at most."`
@@ -151,8 +152,9 @@ func (c *stormCommand) mix(t storm.Target) (*storm.Mix, error) {
 		}
 		codes = append(codes, more...)
 	}
-	prefix := "storm-" + gateway.NewID(time.Now()).Short() + "-"
-	redeem := storm.Redeem(t, c.Launch, codes, prefix)
+	prefix, domain := "storm-"+gateway.NewID(time.Now()).Short()+"-", map[string]string{"email": "example.com"}[c.Identity]
+	people := func(kind string) storm.People { return storm.People{Prefix: prefix + kind, Domain: domain} }
+	redeem := storm.Redeem(t, c.Launch, codes, people(""))
 	switch c.Mix {
 	case "validate":
 		return storm.One("validate", storm.Validate(t, c.Launch, codes), 200), nil
@@ -161,8 +163,8 @@ func (c *stormCommand) mix(t storm.Target) (*storm.Mix, error) {
 			return nil, err
 		}
 		return storm.LaunchDay(
-			redeem, storm.Redeem(t, c.Launch, []string{c.Exhausted}, prefix+"late-"), storm.Junk(t, c.Launch, min(len(codes[0]), storm.MaxJunk), prefix+"junk-"),
-			storm.Again(t, c.Launch, codes[0], prefix+"again-", 100), storm.Validate(t, c.Launch, codes)), nil
+			redeem, storm.Redeem(t, c.Launch, []string{c.Exhausted}, people("late-")), storm.Junk(t, c.Launch, min(len(codes[0]), storm.MaxJunk), people("junk-")),
+			storm.Again(t, c.Launch, codes[0], people("again-"), 100), storm.Validate(t, c.Launch, codes)), nil
 	}
 	return storm.One("redeem", redeem, 201), nil
 }
