@@ -221,7 +221,11 @@ func (h *Healer) healOnce(ctx context.Context, launch string, last lua.Served) (
 func (h *Healer) heal(ctx context.Context, launch string, state comparison) (Report, error) {
 	report := Report{Launch: launch, Healed: true}
 	began := time.Now()
-	h.Log.Warn("healing: this Redis is not the one admitted, or does not hold what Postgres does", "launch", launch,
+	log, what := h.Log.Warn, "healing: this Redis does not hold what Postgres does"
+	if state.inRedis && state.redis.Epoch == state.stored.Epoch && state.redis.Seq >= state.stored.Seq {
+		log, what = h.Log.Info, "admitting another run of Redis, which holds what Postgres does"
+	}
+	log(what, "launch", launch,
 		"redis_has_it", state.inRedis, "redis_epoch", state.redis.Epoch, "redis_position", state.redis.Seq,
 		"epoch", state.stored.Epoch, "position", state.stored.Seq, "same_server", state.identity == state.stored.Identity)
 	// A heal that broke off between the two stores left the epoch before
