@@ -30,6 +30,7 @@ type commands struct {
 	Codes      codesCommand      `cmd:"" help:"Mint, import, export, show and revoke codes."`
 	Redemption redemptionCommand `cmd:"" help:"List redemptions and take them back."`
 	Member     memberCommand     `cmd:"" help:"List and show members, grant invites, change tiers, erase."`
+	Reward     rewardCommand     `cmd:"" help:"List rewards, approve and reject them."`
 	Waitlist   waitlistCommand   `cmd:"" help:"Show the waitlist, boost, release, schedule, import and export."`
 	Stats      statsCommand      `cmd:"" help:"Show a launch's figures."`
 	Analytics  analyticsCommand  `cmd:"" help:"Show a launch's funnels, referrers, unlocks, rewards and time to first purchase."`
