@@ -358,6 +358,10 @@ func (l *loop) handle(c *conn, events uint32) {
 	if events&(unix.EPOLLIN|unix.EPOLLHUP|unix.EPOLLERR) == 0 {
 		return
 	}
+	if !c.busy { // no answer: the server takes leave of a connection that nobody used
+		l.lose(c, nil)
+		return
+	}
 	whole, err := c.receive(l.buffer)
 	if err != nil {
 		l.lose(c, err)

@@ -3,6 +3,7 @@ package storm
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -377,5 +378,51 @@ func TestOutputs(t *testing.T) {
 		}
 	default:
 		t.Error("no progress in two seconds")
+	}
+}
+
+// TestIdleConnections: a server that takes leave of connections which nobody
+// has used yet, with an answer to nothing, has answered nobody wrongly.
+func TestIdleConnections(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	var left atomic.Uint64
+	go func() {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				b := make([]byte, 4096)
+				c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+				for {
+					if _, err := c.Read(b); errors.Is(err, os.ErrDeadlineExceeded) {
+						left.Add(1)
+						io.WriteString(c, "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+						return
+					} else if err != nil {
+						return
+					}
+					c.SetReadDeadline(time.Time{})
+					io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+				}
+			}()
+		}
+	}()
+	target, err := ParseTarget("http://" + listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Run(t.Context(), Options{Target: target, Mix: One("get", Get(target, []string{"/"}), 200), Connections: 8, Rate: 100, For: 300 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Unexpected != 0 || r.Lost != 0 || r.Statuses[200] != r.Total || r.Total == 0 || left.Load() == 0 {
+		t.Errorf("the server took leave %d times: %+v", left.Load(), r)
 	}
 }
