@@ -148,8 +148,11 @@ func measure(ctx context.Context, p plan, docs bool) (err error) {
 			continue
 		}
 		note("%s (%s)", step.what, time.Since(began).Round(time.Second))
-		if err := step.do(ctx, w, f); err != nil {
-			return fmt.Errorf("%s: %w", step.what, err)
+		if e := step.do(ctx, w, f); e != nil && step.full && !p.watch && ctx.Err() == nil {
+			note("%s: no figures: %v", step.what, e)
+			err = errors.Join(err, fmt.Errorf("%s: %w", step.what, e)) // the others stand
+		} else if e != nil {
+			return fmt.Errorf("%s: %w", step.what, e)
 		}
 	}
 	f.Took = time.Since(began).Round(time.Second).String()
@@ -158,7 +161,7 @@ func measure(ctx context.Context, p plan, docs bool) (err error) {
 		return nil
 	}
 	f.table(os.Stdout)
-	return f.write(root, docs)
+	return errors.Join(err, f.write(root, docs))
 }
 
 // note tells whoever waits what is being done.
