@@ -70,14 +70,22 @@ func info(ctx context.Context, conn *redis.Conn, section, field string) (string,
 var errReplica = errors.New("lua: this server is a replica")
 
 // Identity is the run id of the server that holds a launch now. It returns
-// unavailable while that is a replica: there is nothing to let in or to heal,
-// and a new epoch would only close the launch on its master.
+// unavailable while that is a replica, or a node of a Cluster that has given the
+// launch away: there is nothing to let in or to heal, and a new epoch would only
+// close the launch where it is.
 func (s *Store) Identity(ctx context.Context, name string) (string, error) {
-	conn, err := s.pin(ctx, newKeys(name).meta)
+	meta := newKeys(name).meta
+	conn, err := s.pin(ctx, meta)
 	if err != nil {
 		return "", s.outage(err)
 	}
 	defer conn.Close()
+	if err := conn.Exists(ctx, meta).Err(); err != nil {
+		if cluster, ok := s.redis.(*redis.ClusterClient); ok {
+			cluster.ReloadState(ctx) // MOVED: whom the client asks is not who holds it
+		}
+		return "", s.outage(err)
+	}
 	role, err := info(ctx, conn, "replication", "role")
 	if err == nil && role == "slave" {
 		err = errReplica

@@ -52,7 +52,7 @@ func main() {
 	only := flag.String("only", "", "peers, separated by commas; all if none is named")
 	docs := flag.Bool("docs", false, "rewrite the tables and plots of docs/performance.md")
 	watch := flag.Bool("watch", false, "the figures of watching a waitlist only: polls, pollers, streams; printed, not written")
-	entries := flag.Int("entries", 0, "of the waitlist that is watched; 0: 1000000, or 50000 with -quick")
+	entries := flag.Int("entries", 0, "of the waitlist that is watched; 0: 1000000, or 10000 with -quick")
 	profile := flag.String("profile", "", "directory to write profiles of the peak to, and nothing else")
 	flag.Parse()
 	if flag.NArg() > 0 {
@@ -61,7 +61,7 @@ func main() {
 	}
 	p := plan{quick: *quick, rounds: 3, warm: time.Second, window: 4 * time.Second, open: 20 * time.Second, codes: 100_000, grow: *grow, million: 1_000_000, entries: 1_000_000, watch: *watch}
 	if p.quick {
-		p.rounds, p.warm, p.window, p.open, p.codes, p.entries = 1, 300*time.Millisecond, 1200*time.Millisecond, 6*time.Second, 20_000, 50_000
+		p.rounds, p.warm, p.window, p.open, p.codes, p.entries = 1, 300*time.Millisecond, 1200*time.Millisecond, 6*time.Second, 20_000, 10_000
 	}
 	if *rounds > 0 {
 		p.rounds = *rounds

@@ -22,7 +22,7 @@ type loop struct {
 	timer    int
 	conns    []*conn
 	byFD     map[int32]*conn
-	idle     []*conn
+	idle     []*conn // the longest unused first: a server ends one that is left unused
 	buffer   []byte
 	events   []unix.EpollEvent
 	rng      *rand.Rand
@@ -296,8 +296,8 @@ func (l *loop) send(now int64) error {
 			l.due += l.gap()
 			l.waited = false
 		}
-		c := l.idle[len(l.idle)-1]
-		l.idle = l.idle[:len(l.idle)-1]
+		c := l.idle[0]
+		l.idle = l.idle[1:]
 		l.start(c, intended)
 		if l.o.Rate > 0 {
 			now = l.now()

@@ -74,6 +74,11 @@ var mutants = []mutant{
 		test:  [2]string{"./sync/heal", "TestWitnesses"},
 	},
 	{
+		name: "later", without: "who waits for other gateways in an epoch that is over stops waiting",
+		edits: []edit{{"sync/ledger/vouch.go", "if err == nil && later {", "if err == nil && later && epoch == 0 {"}},
+		test:  [2]string{"./sync/heal", "TestVouch"},
+	},
+	{
 		name: "trim", without: "the journal is trimmed by what Postgres confirmed, not by length",
 		edits:  []edit{{"lua/lib/history.lua", "redis.call('XADD', journal, seq .. '-0', 'r'", "redis.call('XADD', journal, 'MAXLEN', 50, seq .. '-0', 'r'"}},
 		faults: "postgres-stop", rounds: 5,

@@ -10,6 +10,7 @@
 package heal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,12 @@ type Healer struct {
 	Pool   *pgxpool.Pool // of the ledger
 	Log    *slog.Logger
 	ID     gateway.ID // of this process
-	store  *lua.Store
+	// Patience is how long a launch stays closed for a gateway that lives, but
+	// vouches for nothing: it reaches Postgres and not Redis. What that one has
+	// answered, and nobody else holds, may then be somebody else's before it
+	// comes back. 0: 15 s.
+	Patience time.Duration
+	store    *lua.Store
 
 	begin sync.Once
 	turns chan struct{} // one for each heal under way
@@ -282,19 +288,27 @@ func (h *Healer) reload(ctx context.Context, launch string, epoch uint64, report
 
 // vouch tells the other gateways that this one has told Redis what it answered
 // before, and waits for those that live to do the same: what somebody was
-// answered must be in Redis before others can take its place.
+// answered must be in Redis before others can take its place. It ends when a
+// later epoch begins: then the others wait there.
 func (h *Healer) vouch(ctx context.Context, launch string, epoch uint64) error {
 	if err := h.Ledger.Beat(ctx, h.ID); err != nil {
 		return err
 	}
-	for {
-		open, err := h.Ledger.Vouch(ctx, launch, epoch, h.ID)
+	patience := cmp.Or(h.Patience, 15*time.Second)
+	enough := time.NewTimer(patience)
+	defer enough.Stop()
+	for alone := false; ; {
+		open, err := h.Ledger.Vouch(ctx, launch, epoch, h.ID, alone)
 		if err != nil || open {
 			return err
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-enough.C:
+			h.Log.Warn("a launch opens before every gateway has told Redis what it answered: one of them reaches Postgres, but not Redis",
+				"launch", launch, "epoch", epoch, "waited", patience)
+			alone = true
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

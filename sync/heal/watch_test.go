@@ -25,6 +25,31 @@ func (n *node) watch(h *Healer) {
 	})
 }
 
+// beats has a healer beat until the test ends, and do nothing else.
+func (n *node) beats(h *Healer) {
+	if err := n.ledger.Beat(n.Context(), h.ID); err != nil {
+		n.Fatal(err)
+	}
+	ctx, end := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for tick := time.NewTicker(500 * time.Millisecond); ; {
+			select {
+			case <-ctx.Done():
+				tick.Stop()
+				return
+			case <-tick.C:
+				_ = n.ledger.Beat(ctx, h.ID) // one that fails is followed by another
+			}
+		}
+	}()
+	n.Cleanup(func() {
+		end()
+		<-ended
+	})
+}
+
 // eventually waits until something is true.
 func (n *node) eventually(what string, ok func() bool) {
 	n.Helper()
@@ -119,4 +144,55 @@ func TestHungHealer(t *testing.T) {
 	}
 	n.caughtUp()
 	n.verified()
+}
+
+// TestVouch: a gateway waits for another that lives and has not vouched yet. It
+// ends when a later epoch begins, where the other one may wait for it; and it
+// opens the launch without one that lives and never vouches, after a while.
+func TestVouch(t *testing.T) {
+	n := open(t)
+	n.sync()
+	n.populate()
+	n.caughtUp()
+	at, _, err := n.ledger.Position(t.Context(), launch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, mute := n.gateway()
+	n.beats(mute)
+	ended := make(chan error, 1)
+	vouch := func(epoch uint64) {
+		t.Helper()
+		go func() { ended <- n.healer.vouch(t.Context(), launch, epoch) }()
+		n.eventually("vouching", func() bool {
+			var count int
+			err := n.ledger.Pool().QueryRow(t.Context(), `SELECT count(*) FROM vouchers WHERE epoch = $1`, epoch).Scan(&count)
+			return err == nil && count == 1
+		})
+	}
+
+	n.healer.Patience = 30 * time.Second
+	next, err := n.ledger.Bump(t.Context(), launch, at.Epoch, at.Epoch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	vouch(next.Epoch)
+	select {
+	case err := <-ended:
+		t.Fatal("it does not wait for the other: ", err)
+	default:
+	}
+	later, err := n.ledger.Bump(t.Context(), launch, next.Epoch, next.Epoch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; !errors.Is(err, ledger.ErrFenced) {
+		t.Fatal("in an epoch that is over: ", err)
+	}
+
+	n.healer.Patience = time.Second
+	vouch(later.Epoch)
+	if err := <-ended; err != nil {
+		t.Fatal("without one that never vouches: ", err)
+	}
 }
