@@ -39,8 +39,9 @@ type Healer struct {
 	Patience time.Duration
 	store    *lua.Store
 
-	begin sync.Once
-	turns chan struct{} // one for each heal under way
+	begin  sync.Once
+	turns  chan struct{} // one for each heal under way
+	others sync.Mutex    // held while other launches are healed
 }
 
 // healsAtOnce is how many launches one process heals at a time. Each heal keeps
@@ -97,29 +98,36 @@ func (h *Healer) Admit(ctx context.Context, launch string, last lua.Served) (lua
 	return lua.Admission{}, h.unavailable(launch, nil)
 }
 
-// healServer heals a launch; where the server itself is another, first all
-// other launches that lived on it: one that nobody asks for would stay behind,
-// and be taken for drift.
+// healServer heals a launch; where the server itself is another, afterwards all
+// other launches that lived on it too: one that nobody asks for would stay
+// behind, and be taken for drift. Nobody waits for those.
 func (h *Healer) healServer(ctx context.Context, launch string, state comparison, last lua.Served) error {
-	if state.inPostgres && state.stored.Identity != state.identity {
-		names, err := h.Ledger.Launches(ctx)
+	if _, err := h.healOnce(ctx, launch, last); err != nil {
+		return err
+	}
+	if run := state.stored.Identity; run != "" && run != state.identity {
+		go h.healOthers(context.WithoutCancel(ctx), run)
+	}
+	return nil
+}
+
+// healOthers heals the launches that lived on a run of a server that is over.
+// What it cannot heal is healed when somebody asks for it.
+func (h *Healer) healOthers(ctx context.Context, run string) {
+	h.others.Lock() // one at a time: the next finds little left to do
+	defer h.others.Unlock()
+	list, err := h.Ledger.Epochs(ctx)
+	for _, l := range list {
 		if err != nil {
-			return err
+			break
 		}
-		for _, name := range names {
-			other, err := h.compare(ctx, name)
-			if err != nil {
-				return err
-			}
-			if name != launch && other.stored.Identity != "" && other.stored.Identity == state.stored.Identity {
-				if _, err := h.Heal(ctx, name); err != nil {
-					return err
-				}
-			}
+		if l.Identity == run {
+			_, err = h.Heal(ctx, l.Name)
 		}
 	}
-	_, err := h.healOnce(ctx, launch, last)
-	return err
+	if err != nil {
+		h.Log.Warn("other launches of a Redis that restarted are not healed yet", "error", err)
+	}
 }
 
 // comparison is a launch as both stores know it.
@@ -195,12 +203,9 @@ func (h *Healer) healOnce(ctx context.Context, launch string, last lua.Served) (
 		return report, err
 	}
 	defer conn.Release()
-	var mine bool
-	if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock(hashtext('admitone heal'), hashtext($1))`, launch).Scan(&mine); err != nil {
+	// Another process may be healing it: afterwards there is nothing to do.
+	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock(hashtext('admitone heal'), hashtext($1))`, launch); err != nil {
 		return report, err
-	}
-	if !mine {
-		return report, errors.New("another process is healing it")
 	}
 	defer func() {
 		// Should it fail, the lock ends with its connection.

@@ -51,3 +51,36 @@ func TestManyLaunches(t *testing.T) {
 	}
 	askers.Wait()
 }
+
+// TestOthers: where a launch shows that its server is another run, the launches
+// that lived on the same one are healed too, although nobody asks for them.
+func TestOthers(t *testing.T) {
+	n := open(t)
+	stop := n.sync()
+	names := []string{"asked", "idle"}
+	for _, name := range names {
+		if _, err := n.store.CreateLaunch(t.Context(), gateway.DefaultPolicy(name), by); err != nil {
+			t.Fatal(err)
+		}
+		n.eventually("copying "+name, func() bool {
+			at, err := n.store.Position(t.Context(), name)
+			return err == nil && at.Entries == 0
+		})
+	}
+	stop()
+	if _, err := n.ledger.Pool().Exec(t.Context(), `UPDATE positions SET identity = 'a run that is over'`); err != nil {
+		t.Fatal(err)
+	}
+	other, _ := n.gateway()
+	if _, err := other.SetOpen(t.Context(), "asked", true, by); err != nil {
+		t.Fatal(err)
+	}
+	run, err := n.store.Identity(t.Context(), "idle")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.eventually("healing the idle launch", func() bool {
+		at, _, err := n.ledger.Position(t.Context(), "idle")
+		return err == nil && at.Identity == run
+	})
+}
