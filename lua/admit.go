@@ -73,6 +73,9 @@ func (s *Store) letIn(ctx context.Context, l *launch) error {
 		return err
 	}
 	snapshot, at, err := s.read(ctx, l)
+	if s.admitter != nil && errors.Is(err, gateway.Refuse(gateway.LaunchUnknown)) {
+		return notAdmitted() // it was there a moment ago: its state here must not be forgotten
+	}
 	if err != nil {
 		return err
 	}
@@ -87,7 +90,7 @@ func (s *Store) letIn(ctx context.Context, l *launch) error {
 	}
 	if a.Vouch != nil {
 		if err := a.Vouch(ctx); err != nil {
-			return s.outage(err)
+			return err
 		}
 	}
 	if snapshot.Wider(l.snapshot.Load()) {

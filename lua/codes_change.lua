@@ -22,7 +22,7 @@ local codes, names, unknown, issuers = {}, {}, {}, {}
 local function recount(c, n)
   local v = n ~= 0 and redis.call('HMGET', campaigns, c.campaign, c.campaign .. 'u')
   local campaign = v and read_campaign(v[1], v[2])
-  if not campaign or not campaign.personal or c.used >= (c.max or campaign.max) then
+  if not campaign or not campaign.personal or c.used - c.held >= (c.max or campaign.max) then
     return
   end
   local m = issuers[c.issuer]

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/redis/go-redis/v9"
+
 	"admitone/bench/rig"
 	"admitone/gateway"
 )
@@ -53,5 +55,27 @@ func TestEditions(t *testing.T) {
 	}
 	if err := redeem("bob"); err != nil {
 		t.Fatalf("after the admission: %v", err)
+	}
+}
+
+// TestNoInfo: whoever may not ask a server for its run lets none in.
+func TestNoInfo(t *testing.T) {
+	r := rig.TestRedis(t)
+	s := openStore(t, r.Addr())
+	launchForTest(t, s, "l", 10)
+	if err := s.redis.Do(t.Context(), "ACL", "SETUSER", "gateway", "on", ">secret", "~*", "&*", "+@all", "-@dangerous").Err(); err != nil {
+		t.Fatal(err)
+	}
+	client := NewClient(&redis.UniversalOptions{Addrs: []string{r.Addr()}, Username: "gateway", Password: "secret"})
+	defer client.Close()
+	may := New(Options{Redis: client, Keyring: testRing(t)})
+	if id, err := may.Identity(t.Context(), "l"); !errors.Is(err, gateway.Refuse(gateway.Unavailable)) {
+		t.Errorf("without INFO: %q, %v", id, err)
+	}
+	if err := s.redis.Do(t.Context(), "ACL", "SETUSER", "gateway", "+info").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if id, err := may.Identity(t.Context(), "l"); err != nil || id == "" || id == noIdentity {
+		t.Errorf("with INFO: %q, %v", id, err)
 	}
 }

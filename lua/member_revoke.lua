@@ -1,5 +1,6 @@
 -- member_revoke takes back an invite that the member issued and nobody has
--- used: it goes back to the allotment. One that is revoked already stays so.
+-- used: it goes back to the allotment, but for one that has expired where the
+-- policy refills. One that is revoked already stays so.
 --
 -- uses history records members
 -- KEYS meta journal campaigns members subject_bucket code_bucket
@@ -31,7 +32,8 @@ c.state = 'r'
 local campaign = read_campaign(redis.call('HGET', campaigns, c.campaign))
 if campaign.personal then
   count_open(m, c.expires, -1)
-  m.allotment = plus(m.allotment, 1)
+  local replaced = c.expires and history.now >= c.expires and read_member_rules(history.rules).refill_to > 0
+  m.allotment = replaced and m.allotment or plus(m.allotment, 1)
 end
 
 append(history, journal, {

@@ -87,7 +87,7 @@ if decision == 'reject' and e.status ~= 'x' then
   end
   e.status = 'x'
 elseif decision == 'approve' and e.status == 'p' then
-  e.status = 'a'
+  e.status, e.payment = 'a', best or ''
 end
 if e.status == '' and best and referrer and pays then
   e.status, e.referrer, e.due = 'p', referrer_key, since + rules.after_ms
@@ -97,6 +97,13 @@ elseif (e.status == 'p' or e.status == 'a') and not best then
 elseif e.status == 'd' and not best and rules.clawback then
   take_back(subject, e, events)
   referrer.earned = referrer.earned - 1
+end
+-- Another payment than the one that was waited for, or approved, begins anew.
+if best and (e.status == 'p' or e.status == 'a' or e.status == 'r') then
+  e.due = math.max(e.due, since + rules.after_ms)
+  if e.status == 'a' and e.payment ~= '' and e.payment ~= best then
+    e.status, e.payment = 'p', ''
+  end
 end
 local ready = e.status == 'r' or e.status == 'a' or (e.status == 'p' and not rules.approval)
 if best and referrer and ready and now >= e.due then

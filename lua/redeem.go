@@ -66,7 +66,7 @@ func (s *Store) Redeem(ctx context.Context, name string, r *gateway.Redeem) (gat
 	c := redeemCalls.Get().(*redeemCall)
 	defer redeemCalls.Put(c)
 	s.pack(c, l, r)
-	if l.witness.full(s.persistedIn(l)) || !l.redeem.add(c) {
+	if l.witness.full(witnessMost, s.persistedIn(l)) || !l.redeem.add(c) {
 		return gateway.Redemption{}, s.turnedAway("redeem")
 	}
 	<-c.done
@@ -171,7 +171,7 @@ func (s *Store) runRedeem(l *launch, batch []*redeemCall) {
 		args = append(args, &c.item)
 	}
 	answers, position, err := s.sendBatch(l, redeemScript, epoch, keys, args, len(batch))
-	made := make([]testimony, 0, len(batch))
+	made, crowded := make([]testimony, 0, len(batch)), l.witness.full(witnessReserve, s.persistedIn(l))
 	for i, c := range batch {
 		if err != nil {
 			c.answer, c.err = gateway.Redemption{}, err
@@ -185,6 +185,9 @@ func (s *Store) runRedeem(l *launch, batch []*redeemCall) {
 			continue
 		case !c.answer.Replayed:
 			c.answer.Proven = true
+		case crowded:
+			c.answer, c.err = gateway.Redemption{}, s.turnedAway("redeem")
+			continue
 		default:
 			c.answer.Proven = owner != "" && owner == c.proof()
 		}

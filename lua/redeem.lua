@@ -144,12 +144,14 @@ end
 local events, held_until, held_no_more, counted_open = {}, {}, {}, {}
 local entries, due = {}, {}
 
+-- use counts uses of a code. A hold leaves an invite open, or whoever minted it
+-- would get another in its place and have both when the hold is released.
 local function use(c, campaign, n, held)
   local max = c.max or campaign.max
-  local open = c.used < max
+  local open = c.used - c.held < max
   c.used, c.held, c.dirty = c.used + n, c.held + held, true
   campaign.used, campaign.dirty = campaign.used + n, true
-  local issuer = c.issuer ~= '' and campaign.personal and open ~= (c.used < max) and member_of(c.issuer)
+  local issuer = c.issuer ~= '' and campaign.personal and open ~= (c.used - c.held < max) and member_of(c.issuer)
   if issuer then
     count_open(issuer, c.expires, open and -1 or 1)
     counted_open[c.issuer] = true
@@ -333,10 +335,11 @@ local function refusal(item, s, c)
   if why then
     return why, why == 'code_not_started' and campaign.starts - now or 0
   end
-  -- Opaque refusals: who may not redeem learns nothing of a code that nobody
-  -- can redeem.
-  if rules.opaque and used_up(c, campaign) then
-    return used_up(c, campaign)
+  -- A code that nobody can redeem does not tell who is in already; and where
+  -- refusals are opaque, who may not redeem learns nothing of it.
+  why = used_up(c, campaign)
+  if why and (rules.opaque or uses_left(c, campaign) < 1) then
+    return why
   end
   if c.issuer ~= '' and c.issuer == item.subject then
     return 'own_code'
@@ -371,7 +374,6 @@ local function refusal(item, s, c)
   if shared and rules.dedup_action == 'challenge' and not item.solved then
     return 'challenge_required'
   end
-  why = used_up(c, campaign)
   if why then
     return why
   end

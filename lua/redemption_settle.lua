@@ -60,7 +60,7 @@ local events = {table.concat({'settled', id, status_words[from], status_words[to
 local v = redis.call('HMGET', members, subject, c.issuer)
 local m, inviter = v[1] and read_member(v[1]), c.issuer ~= '' and read_member(v[2] or '') or nil
 local max = c.max or campaign.max
-local open = c.used < max
+local open = c.used - c.held < max
 if from == 'h' then
   c.held = c.held - 1
 end
@@ -68,9 +68,9 @@ if to ~= 'c' then
   c.used, campaign.used = c.used - 1, campaign.used - 1
 end
 local unpaced = to == 'r' and unpace(campaign, r.expires - read_rules(history.rules).hold_ms, history.now)
-local counted = v[2] and campaign.personal and open ~= (c.used < max)
+local counted = v[2] and campaign.personal and open ~= (c.used - c.held < max)
 if counted then
-  count_open(inviter, c.expires, 1)
+  count_open(inviter, c.expires, open and -1 or 1)
 end
 r.status, r.expires = to, nil
 local was_via = m and m.via == id

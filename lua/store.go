@@ -241,6 +241,18 @@ func refusal(reason string, wait time.Duration) error {
 	return &gateway.Error{Reason: gateway.Reason(reason), RetryAfter: wait}
 }
 
+// Ping asks Redis, every master of a Cluster, for a sign of life.
+func (s *Store) Ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	if cluster, ok := s.redis.(*redis.ClusterClient); ok {
+		return cluster.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error { return c.Ping(ctx).Err() })
+	}
+	return s.redis.Ping(ctx).Err()
+}
+
+const pingTimeout = 2 * time.Second
+
 // turnedAway refuses an item for which there is no room in its queue.
 func (s *Store) turnedAway(verb string) error {
 	s.metrics.turnedAway.WithLabelValues(verb).Inc()

@@ -83,7 +83,7 @@ func (s *Store) ChangeEntry(ctx context.Context, name string, c gateway.ChangeEn
 	if err != nil {
 		return gateway.Entry{}, err
 	}
-	if c.Verb != gateway.SettleEntry && l.witness.full(s.persistedIn(l)) {
+	if c.Verb != gateway.SettleEntry && l.witness.full(witnessReserve, s.persistedIn(l)) {
 		return gateway.Entry{}, &gateway.Error{Reason: gateway.Overloaded, RetryAfter: time.Second}
 	}
 	if c.Verb == gateway.BoostEntry && c.ID == "" {

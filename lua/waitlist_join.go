@@ -51,7 +51,7 @@ func (s *Store) Join(ctx context.Context, name string, j *gateway.Join) (gateway
 	key := s.keyring.Subject(name, j.Email)
 	c.entryKey, c.referrerKey = l.entry(key), l.entry(j.Referrer)
 	c.item = s.joinItem(name, key, j)
-	if l.witness.full(s.persistedIn(l)) || !l.join.add(c) {
+	if l.witness.full(witnessReserve, s.persistedIn(l)) || !l.join.add(c) {
 		s.metrics.turnedAway.WithLabelValues("join").Inc()
 		return gateway.Joined{}, &gateway.Error{Reason: gateway.Overloaded, RetryAfter: time.Second}
 	}

@@ -65,16 +65,21 @@ func (t *testimony) of() string {
 // what a Postgres that is away for 20 seconds does not hold.
 const witnessMost = 1_000_000
 
-// full reports whether no more can be kept. What Postgres holds by now is let
-// go first.
-func (w *witness) full(persisted func(position uint64) bool) bool {
-	if w.size.Load() < witnessMost {
+// witnessReserve is what is kept for new redemptions: beyond it nobody joins,
+// and nothing is answered again that was answered before, or who asks for the
+// same a million times would keep everybody else out.
+const witnessReserve = witnessMost / 2
+
+// full reports whether so many are kept. What Postgres holds by now is let go
+// first.
+func (w *witness) full(most int64, persisted func(position uint64) bool) bool {
+	if w.size.Load() < most {
 		return false
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.letGo(persisted)
-	return w.size.Load() >= witnessMost
+	return w.size.Load() >= most
 }
 
 // keep adds the testimonies of one position, and lets go what Postgres holds
@@ -128,6 +133,19 @@ func (w *witness) put(list []testimony) {
 		list = list[n:]
 	}
 	w.batches = append(batches, w.batches...)
+}
+
+// Remembered is how many answers this gateway keeps of each of its launches,
+// because Postgres does not hold them for all that is known.
+func (s *Store) Remembered() map[string]int64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	all := map[string]int64{}
+	for name, l := range s.launches {
+		l.witness.full(0, s.persistedIn(l)) // lets go what Postgres holds
+		all[name] = l.witness.size.Load()
+	}
+	return all
 }
 
 // persistedIn tells which positions of the history served Postgres holds.

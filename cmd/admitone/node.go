@@ -315,22 +315,25 @@ func (n *node) stop() {
 	}
 }
 
-// flush gives whoever leads the time to copy what this process decided.
+// flush gives whoever leads the time to copy what this process decided. While a
+// launch is closed this process may be the only one that remembers it: then it
+// waits until a healed Redis has been told.
 func (n *node) flush(ctx context.Context) {
-	names, err := n.store.Launches(ctx)
-	if err != nil {
-		return // the next leader copies it
-	}
-	for _, name := range names {
+	for name := range n.store.Remembered() {
 		for ctx.Err() == nil {
 			at, err := n.store.Position(ctx, name)
-			if err != nil || at.Entries == 0 {
+			if err == nil && at.Entries == 0 || err != nil && n.store.Remembered()[name] == 0 {
 				break
 			}
 			select {
 			case <-ctx.Done():
 			case <-time.After(20 * time.Millisecond):
 			}
+		}
+	}
+	for name, answers := range n.store.Remembered() {
+		if answers > 0 && ctx.Err() != nil {
+			n.log.Warn("this process ends before Postgres holds all that it answered: where Redis has lost it too, nobody remembers it", "launch", name, "answers", answers)
 		}
 	}
 }

@@ -56,8 +56,9 @@ func (q *request) authorizeOwner(scopes ...gateway.Scope) (subject string, err e
 }
 
 // stillSpeaks refuses a member token whose redemption was released, by its
-// holder or by time: whoever held a code in somebody's name and let it go does
-// not speak for the member that the name belongs to later.
+// holder or by time, or rolled back: whoever held a code in somebody's name and
+// let it go, or was put out by an operator, does not speak for the member that
+// the name belongs to later.
 func (q *request) stillSpeaks(subject string) error {
 	if q.through == (gateway.ID{}) {
 		return nil // a back end vouched, or asks itself
@@ -68,7 +69,7 @@ func (q *request) stillSpeaks(subject string) error {
 		return gateway.Refuse(gateway.Unauthorized) // released, and another one took its place
 	case err != nil:
 		return err
-	case r.Status == gateway.Released, r.SubjectKey != q.server.config.Keyring.Subject(q.launch.Name, subject):
+	case r.Status == gateway.Released, r.Status == gateway.RolledBack, r.SubjectKey != q.server.config.Keyring.Subject(q.launch.Name, subject):
 		return gateway.Refuse(gateway.Unauthorized)
 	}
 	return nil

@@ -238,7 +238,7 @@ func TestTokenOfReleased(t *testing.T) {
 	}{
 		{"held", gateway.Held, ann, nil, 200, 200},
 		{"committed", gateway.Committed, ann, nil, 200, 200},
-		{"rolled back", gateway.RolledBack, ann, nil, 200, 200},
+		{"rolled back", gateway.RolledBack, ann, nil, 401, 200},
 		{"released", gateway.Released, ann, nil, 401, 200},
 		{"somebody else's", gateway.Committed, "ben", nil, 401, 404},
 		{"gone", gateway.Committed, ann, gateway.Refuse(gateway.RedemptionUnknown), 401, 404},

@@ -110,7 +110,7 @@ func (q *request) stripe() error {
 	}
 	p, ok := event.payment()
 	if !ok {
-		return q.json(fasthttp.StatusOK, map[string]string{"ignored": "nothing to reward"})
+		return q.json(fasthttp.StatusOK, map[string]string{"ignored": "nothing to reward, or no payment_intent, without which no refund could be told of it"})
 	}
 	if p.Subject != "" {
 		subject, err := q.subjectOf(p.Subject)
@@ -186,12 +186,14 @@ type stripeEvent struct {
 	} `json:"data"`
 }
 
-// payment is what the event says of a payment; false if it says nothing.
+// payment is what the event says of a payment; false if it says nothing. A
+// session without a payment intent, a subscription's, is none: refunds and
+// disputes name the intent, and would not be known to be of this session.
 func (e *stripeEvent) payment() (gateway.Payment, bool) {
 	o := &e.Data.Object
 	p := gateway.Payment{ID: o.PaymentIntent, Event: e.ID}
 	if p.ID == "" {
-		p.ID = o.ID
+		return p, false
 	}
 	switch e.Type {
 	case "checkout.session.completed", "checkout.session.async_payment_succeeded":

@@ -69,7 +69,7 @@ func TestStripe(t *testing.T) {
 		}
 		told[c.Name] = len(w.store.bought) - before
 	}
-	if told["not paid yet"] != 0 || told["of no interest"] != 0 {
+	if told["not paid yet"] != 0 || told["of no interest"] != 0 || told["a subscription begins"] != 0 {
 		t.Errorf("%v", told)
 	}
 	want := []gateway.Payment{

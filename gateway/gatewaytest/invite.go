@@ -143,16 +143,50 @@ func refills(f *fixture) {
 	if m := f.member("ann"); m.Allotment != 0 { // two of the first, three of the second minting are open
 		f.Errorf("%+v", m)
 	}
-	// A hold sets a code aside; released, it is open again.
+	// A hold leaves a code open: none is minted in its place.
 	held, err := f.Redeem(f.ctx, theLaunch, &gateway.Redeem{Code: codes[3].Code, Subject: "eve", Mode: gateway.Hold})
 	if err != nil {
 		f.Fatal(err)
 	}
+	_, err = f.invite(gateway.Invite{Subject: "ann", Count: 1})
+	f.refused(gateway.AllotmentExhausted, err)
 	if _, err := f.Settle(f.ctx, theLaunch, held.ID, gateway.Release, by); err != nil {
 		f.Fatal(err)
 	}
 	_, err = f.invite(gateway.Invite{Subject: "ann", Count: 1})
 	f.refused(gateway.AllotmentExhausted, err)
+	// Confirmed, it is used up, and there is another one.
+	held, err = f.Redeem(f.ctx, theLaunch, &gateway.Redeem{Code: codes[3].Code, Subject: "eve", Mode: gateway.Hold})
+	if err != nil {
+		f.Fatal(err)
+	}
+	if _, err := f.Settle(f.ctx, theLaunch, held.ID, gateway.Confirm, by); err != nil {
+		f.Fatal(err)
+	}
+	if m := f.member("ann"); m.Allotment != 1 {
+		f.Errorf("%+v", m)
+	}
+}
+
+// expiredInvites: an invite that has expired was replaced where the policy tops
+// up; taken back, it is not replaced again.
+func expiredInvites(to int, want gateway.Rounds) func(*fixture) {
+	return func(f *fixture) {
+		f.launch(func(p *gateway.Policy) {
+			p.Codes.Personal.Allotment, p.Codes.Personal.Refill.To, p.Codes.Personal.Expires = 2, to, gateway.Duration(24*time.Hour)
+		})
+		f.campaign("bulk", nil, "A")
+		f.admitted("A", "ann")
+		codes := f.invited("ann", 2)
+		f.pass(49 * time.Hour)
+		if to > 0 {
+			f.invited("ann", to)
+		}
+		left, err := f.RevokeInvite(f.ctx, theLaunch, "ann", codes[0].Code)
+		if err != nil || left != want {
+			f.Errorf("%v left, %v", left, err)
+		}
+	}
 }
 
 func referralCodes(f *fixture) {

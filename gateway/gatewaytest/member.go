@@ -186,6 +186,26 @@ func impliedMembers(f *fixture) {
 	}
 }
 
+// rings: whoever has brought others is brought by none of them.
+func rings(f *fixture) {
+	f.launch(nil)
+	c := f.campaign("personal", func(c *gateway.Campaign) { c.Type = gateway.TypePersonal })
+	f.issued(c, "ann", "A")
+	if bob := f.admitted("A", "bob"); !bob.Referred {
+		f.Errorf("%+v", bob)
+	}
+	f.issued(c, "bob", "B")
+	if ann := f.admitted("B", "ann"); ann.Referred {
+		f.Errorf("%+v", ann)
+	}
+	if m := f.member("bob"); m.Referrals != 0 {
+		f.Errorf("%+v", m)
+	}
+	if m := f.member("ann"); m.Referrals != 1 {
+		f.Errorf("%+v", m)
+	}
+}
+
 func referrals(f *fixture) {
 	f.launch(func(p *gateway.Policy) { p.Codes.Personal.Refill.OnReferral = 2 })
 	c := f.campaign("personal", func(c *gateway.Campaign) { c.Type = gateway.TypePersonal }, "START")
@@ -194,6 +214,11 @@ func referrals(f *fixture) {
 	_, err := f.redeem("B", "ann")
 	f.refused(gateway.OwnCode, err)
 	bob := f.admitted("B", "bob")
+	// A code that is used up does not tell who is in.
+	for _, subject := range []string{"bob", "nobody"} {
+		_, err = f.redeem("START", subject)
+		f.refused(gateway.CodeExhausted, err)
+	}
 	if !bob.Referred {
 		f.Errorf("%+v", bob)
 	}

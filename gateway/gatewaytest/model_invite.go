@@ -84,7 +84,8 @@ func (m *Model) RevokeInvite(_ context.Context, name, subject string, code gatew
 		return 0, gateway.Refuse(gateway.CodeExhausted)
 	}
 	c.revoked = true
-	if l.launch.Campaign(c.campaign).Type == gateway.TypePersonal {
+	replaced := !c.ExpiresAt.IsZero() && !m.now.Before(c.ExpiresAt) && l.launch.Policy.Codes.Personal.Refill.To > 0
+	if l.launch.Campaign(c.campaign).Type == gateway.TypePersonal && !replaced {
 		one.member.Allotment = plus(one.member.Allotment, 1)
 	}
 	l.keep(subject, one)

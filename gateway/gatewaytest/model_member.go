@@ -131,7 +131,7 @@ func (m *Model) letIn(l *modelLaunch, r *modelRedemption) {
 		one.joined, one.member.Joined = true, m.now
 		one.member.Allotment = plus(one.member.Allotment, policy.Codes.Personal.Allotment)
 	}
-	if c.Issuer == "" || !newly || one.inviter != "" || !campaign.Kind.OncePerLaunch() {
+	if c.Issuer == "" || !newly || one.inviter != "" || one.member.Referrals > 0 || !campaign.Kind.OncePerLaunch() {
 		return
 	}
 	inviter := l.issuer(c)
@@ -171,7 +171,7 @@ func (m *Model) refill(l *modelLaunch, subject string, one *modelMember) {
 func (l *modelLaunch) open(now time.Time, subject string) (n int) {
 	for _, c := range l.codes {
 		day := c.ExpiresAt.UnixMilli() / 86_400_000
-		if c.Issuer == subject && c.minted && !c.revoked && c.used < l.maxUses(c) && (c.ExpiresAt.IsZero() || day >= now.UnixMilli()/86_400_000) {
+		if c.Issuer == subject && c.minted && !c.revoked && c.used-c.held < l.maxUses(c) && (c.ExpiresAt.IsZero() || day >= now.UnixMilli()/86_400_000) {
 			n++
 		}
 	}

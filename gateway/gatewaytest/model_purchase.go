@@ -34,6 +34,7 @@ type modelEarning struct {
 	referrer              string
 	toReferrer, toReferee int
 	due                   time.Time
+	approved              *modelPayment
 	earned                int // rewards as a referrer
 	balance               int
 }
@@ -136,7 +137,7 @@ func (m *Model) settle(l *modelLaunch, subject, payment string, d gateway.Reward
 		}
 		e.status = gateway.RewardRejected
 	case d == gateway.ApproveReward && e.status == gateway.RewardPending:
-		e.status = gateway.RewardApproved
+		e.status, e.approved = gateway.RewardApproved, best
 	}
 	switch {
 	case e.status == gateway.RewardNone && best != nil && referrer != "" && (rules.Pays.Referrer > 0 || rules.Pays.Referee > 0):
@@ -147,6 +148,14 @@ func (m *Model) settle(l *modelLaunch, subject, payment string, d gateway.Reward
 	case e.status == gateway.RewardPaid && best == nil && rules.Clawback:
 		move(-1)
 		e.status = gateway.RewardReversed
+	}
+	if best != nil && slices.Contains([]gateway.RewardStatus{gateway.RewardPending, gateway.RewardApproved, gateway.RewardReversed}, e.status) {
+		if due := best.at.Add(time.Duration(rules.Pays.After)); due.After(e.due) {
+			e.due = due
+		}
+		if e.status == gateway.RewardApproved && e.approved != best {
+			e.status = gateway.RewardPending
+		}
 	}
 	ready := e.status == gateway.RewardReversed || e.status == gateway.RewardApproved || e.status == gateway.RewardPending && !rules.Pays.Approval
 	if best != nil && referrer != "" && ready && !m.now.Before(e.due) {

@@ -206,7 +206,7 @@ func (m *Model) refusal(l *modelLaunch, r *gateway.Redeem, c *modelCode, from st
 	if why, wait := m.codeRefusal(l, c); why != "" {
 		return why, wait
 	}
-	if why := l.usesRefusal(c); why != "" && policy.Refusals == gateway.RefusalsOpaque {
+	if why := l.usesRefusal(c); why != "" && (policy.Refusals == gateway.RefusalsOpaque || c.used >= l.maxUses(c)) {
 		return why, 0
 	}
 	if c.Issuer != "" && c.Issuer == r.Subject {

@@ -100,6 +100,33 @@ func putOffRewards(f *fixture) {
 	f.pass(24*time.Hour + time.Second)
 	f.purchase(gateway.RewardPaid, bought("b1", "bob", 2000))
 	f.purchase(gateway.RewardNone, bought("c1", "cid", 2000))
+	// Another purchase takes the place of the one that is asked back: it waits as long.
+	f.purchase(gateway.RewardPending, bought("c2", "cid", 2000))
+	f.pass(20 * time.Hour)
+	f.purchase(gateway.RewardPending, bought("c3", "cid", 2000))
+	f.purchase(gateway.RewardPending, gateway.Payment{ID: "c2", Refunded: 2000})
+	f.pass(5 * time.Hour)
+	f.purchase(gateway.RewardPending, bought("c3", "cid", 2000))
+	f.pass(20 * time.Hour)
+	f.purchase(gateway.RewardPaid, bought("c3", "cid", 2000))
+}
+
+// approvedPurchase: an operator approves one purchase, not the next.
+func approvedPurchase(f *fixture) {
+	f.referred(func(r *gateway.RewardsPolicy) { r.Pays.Approval, r.Pays.After = true, gateway.Duration(time.Hour) }, "bob")
+	decide := func(want gateway.RewardStatus) {
+		f.Helper()
+		if e, err := f.DecideReward(f.ctx, theLaunch, "bob", gateway.ApproveReward, by); err != nil || e.Status != want {
+			f.Errorf("%+v, %v", e, err)
+		}
+	}
+	f.purchase(gateway.RewardPending, bought("b1", "bob", 2000))
+	decide(gateway.RewardApproved)
+	f.purchase(gateway.RewardApproved, bought("b2", "bob", 2000))
+	f.purchase(gateway.RewardPending, gateway.Payment{ID: "b1", Refunded: 2000})
+	f.pass(2 * time.Hour)
+	f.purchase(gateway.RewardPending, bought("b2", "bob", 2000))
+	decide(gateway.RewardPaid)
 }
 
 func decidedRewards(f *fixture) {

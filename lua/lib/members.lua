@@ -240,8 +240,9 @@ local function let_in(subject, m, r, c, campaign, inviter, rules, now, events)
   if first then
     m.joined, m.allotment = int(now), plus(m.allotment, rules.allotment)
   end
-  -- Who is in already was not brought in by this code.
-  local referred = inviter and newly and m.inviter == '' and campaign.once
+  -- Who is in already was not brought in by this code, nor was who has brought
+  -- others: so nobody is referred, in however many steps, by whom they brought.
+  local referred = inviter and newly and m.inviter == '' and m.referrals == 0 and campaign.once
   if referred then
     m.inviter, m.via = c.issuer, r.id
     refill(m, rules, now)

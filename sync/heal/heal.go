@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -33,9 +34,8 @@ type Healer struct {
 	Log    *slog.Logger
 	ID     gateway.ID // of this process
 	// Patience is how long a launch stays closed for a gateway that lives, but
-	// vouches for nothing: it reaches Postgres and not Redis. What that one has
-	// answered, and nobody else holds, may then be somebody else's before it
-	// comes back. 0: 15 s.
+	// does not reach Redis. What that one has answered, and nobody else holds,
+	// may then be somebody else's before it comes back. 0: 15 s.
 	Patience time.Duration
 	store    *lua.Store
 
@@ -114,6 +114,8 @@ func (h *Healer) healServer(ctx context.Context, launch string, state comparison
 // healOthers heals the launches that lived on a run of a server that is over.
 // What it cannot heal is healed when somebody asks for it.
 func (h *Healer) healOthers(ctx context.Context, run string) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	defer cancel()
 	h.others.Lock() // one at a time: the next finds little left to do
 	defer h.others.Unlock()
 	list, err := h.Ledger.Epochs(ctx)
@@ -203,13 +205,17 @@ func (h *Healer) healOnce(ctx context.Context, launch string, last lua.Served) (
 		return report, err
 	}
 	defer conn.Release()
-	// Another process may be healing it: afterwards there is nothing to do.
+	// Another process may be healing it: afterwards there is nothing to do. One
+	// that hangs does not keep this one from what else there is to heal.
+	if _, err := conn.Exec(ctx, `SELECT set_config('lock_timeout', '5s', false)`); err != nil {
+		return report, err
+	}
 	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock(hashtext('admitone heal'), hashtext($1))`, launch); err != nil {
 		return report, err
 	}
 	defer func() {
 		// Should it fail, the lock ends with its connection.
-		if _, err := conn.Exec(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock(hashtext('admitone heal'), hashtext($1))`, launch); err != nil {
+		if _, err := conn.Exec(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock(hashtext('admitone heal'), hashtext($1)), set_config('lock_timeout', '0', false)`, launch); err != nil {
 			conn.Conn().Close(context.WithoutCancel(ctx))
 		}
 	}()
@@ -296,27 +302,46 @@ func (h *Healer) reload(ctx context.Context, launch string, epoch uint64, report
 // answered must be in Redis before others can take its place. It ends when a
 // later epoch begins: then the others wait there.
 func (h *Healer) vouch(ctx context.Context, launch string, epoch uint64) error {
-	if err := h.Ledger.Beat(ctx, h.ID); err != nil {
-		return err
+	if err := h.beat(ctx, ledger.Beat{ID: h.ID}); err != nil {
+		return h.unavailable(launch, err)
 	}
-	patience := cmp.Or(h.Patience, 15*time.Second)
-	enough := time.NewTimer(patience)
-	defer enough.Stop()
-	for alone := false; ; {
-		open, err := h.Ledger.Vouch(ctx, launch, epoch, h.ID, alone)
-		if err != nil || open {
-			return err
+	began, patience := time.Now(), cmp.Or(h.Patience, 15*time.Second)
+	for {
+		v := ledger.Voucher{Launch: launch, Epoch: epoch, Gateway: h.ID, Waited: time.Since(began)}
+		v.Alone = v.Waited >= patience
+		open, err := h.tryVouch(ctx, v)
+		if err != nil {
+			return h.unavailable(launch, err)
+		}
+		if open && v.Alone {
+			h.Log.Warn("a launch opens before every gateway has told Redis what it answered: one reaches Postgres, but not Redis",
+				"launch", launch, "epoch", epoch, "waited", patience)
+		}
+		if open {
+			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
-		case <-enough.C:
-			h.Log.Warn("a launch opens before every gateway has told Redis what it answered: one of them reaches Postgres, but not Redis",
-				"launch", launch, "epoch", epoch, "waited", patience)
-			alone = true
+			return h.unavailable(launch, ctx.Err())
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// sqlPatience bounds what is asked of Postgres many times a second: a Postgres
+// that vanished without a word is given up, and asked anew.
+const sqlPatience = 2 * time.Second
+
+func (h *Healer) tryVouch(ctx context.Context, v ledger.Voucher) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, sqlPatience)
+	defer cancel()
+	return h.Ledger.Vouch(ctx, v)
+}
+
+func (h *Healer) beat(ctx context.Context, b ledger.Beat) error {
+	ctx, cancel := context.WithTimeout(ctx, sqlPatience)
+	defer cancel()
+	return h.Ledger.Beat(ctx, b)
 }
 
 // Watch keeps this gateway among those that live, closes launches whose history
@@ -325,18 +350,30 @@ func (h *Healer) vouch(ctx context.Context, launch string, epoch uint64) error {
 // server, but not from the old one, learns it from Postgres, and an idle one is
 // there to vouch.
 func (h *Healer) Watch(ctx context.Context, pause time.Duration) {
+	var cutOff atomic.Bool
+	var reaching sync.WaitGroup
+	reaching.Go(func() { h.reach(ctx, pause, &cutOff) })
+	defer reaching.Wait()
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
+	last, since := time.Now(), time.Now() // of the beats that follow each other
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		list, err := h.Ledger.Epochs(ctx)
-		if err != nil || h.Ledger.Beat(ctx, h.ID) != nil {
+		if time.Since(last) > ledger.AliveFor/2 {
+			since = time.Now()
+		}
+		list, err := h.epochs(ctx)
+		if err == nil {
+			err = h.beat(ctx, ledger.Beat{ID: h.ID, CutOff: cutOff.Load(), Steady: time.Since(since) > 2*ledger.AliveFor})
+		}
+		if err != nil {
 			continue // Postgres is away: who was admitted goes on
 		}
+		last = time.Now()
 		for _, l := range list {
 			if h.store.Supersede(l.Name, l.Epoch) {
 				go h.store.Launch(ctx, l.Name) // admits it; whoever asks next is told why not
@@ -347,4 +384,21 @@ func (h *Healer) Watch(ctx context.Context, pause time.Duration) {
 			}
 		}
 	}
+}
+
+// reach notes whether Redis can be reached, until the context is over.
+func (h *Healer) reach(ctx context.Context, pause time.Duration, cutOff *atomic.Bool) {
+	for ctx.Err() == nil {
+		cutOff.Store(h.store.Ping(ctx) != nil)
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (h *Healer) epochs(ctx context.Context) ([]gateway.StoredLaunch, error) {
+	ctx, cancel := context.WithTimeout(ctx, sqlPatience)
+	defer cancel()
+	return h.Ledger.Epochs(ctx)
 }

@@ -391,7 +391,7 @@ func TestWitnesses(t *testing.T) {
 		}
 	}
 	for _, h := range []*Healer{n.healer, otherHealer} {
-		if err := n.ledger.Beat(t.Context(), h.ID); err != nil {
+		if err := n.ledger.Beat(t.Context(), ledger.Beat{ID: h.ID}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -25,31 +25,6 @@ func (n *node) watch(h *Healer) {
 	})
 }
 
-// beats has a healer beat until the test ends, and do nothing else.
-func (n *node) beats(h *Healer) {
-	if err := n.ledger.Beat(n.Context(), h.ID); err != nil {
-		n.Fatal(err)
-	}
-	ctx, end := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for tick := time.NewTicker(500 * time.Millisecond); ; {
-			select {
-			case <-ctx.Done():
-				tick.Stop()
-				return
-			case <-tick.C:
-				_ = n.ledger.Beat(ctx, h.ID) // one that fails is followed by another
-			}
-		}
-	}()
-	n.Cleanup(func() {
-		end()
-		<-ended
-	})
-}
-
 // eventually waits until something is true.
 func (n *node) eventually(what string, ok func() bool) {
 	n.Helper()
@@ -146,9 +121,10 @@ func TestHungHealer(t *testing.T) {
 	n.verified()
 }
 
-// TestVouch: a gateway waits for another that lives and has not vouched yet. It
-// ends when a later epoch begins, where the other one may wait for it; and it
-// opens the launch without one that lives and never vouches, after a while.
+// TestVouch: a gateway waits for another that lives and has not vouched yet, at
+// first even for one that was not seen of late: nobody beats while Postgres is
+// away. It does not wait for ever for one that does not reach Redis, nor in an
+// epoch that is over.
 func TestVouch(t *testing.T) {
 	n := open(t)
 	n.sync()
@@ -158,41 +134,93 @@ func TestVouch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, mute := n.gateway()
-	n.beats(mute)
-	ended := make(chan error, 1)
-	vouch := func(epoch uint64) {
-		t.Helper()
-		go func() { ended <- n.healer.vouch(t.Context(), launch, epoch) }()
-		n.eventually("vouching", func() bool {
-			var count int
-			err := n.ledger.Pool().QueryRow(t.Context(), `SELECT count(*) FROM vouchers WHERE epoch = $1`, epoch).Scan(&count)
-			return err == nil && count == 1
-		})
-	}
-
-	n.healer.Patience = 30 * time.Second
 	next, err := n.ledger.Bump(t.Context(), launch, at.Epoch, at.Epoch)
 	if err != nil {
 		t.Fatal(err)
 	}
-	vouch(next.Epoch)
-	select {
-	case err := <-ended:
-		t.Fatal("it does not wait for the other: ", err)
-	default:
+	_, other := n.gateway()
+	for _, c := range []struct {
+		name  string
+		beat  ledger.Beat
+		seen  string // ago
+		v     ledger.Voucher
+		waits bool
+	}{
+		{"it lives", ledger.Beat{}, "0", ledger.Voucher{}, true},
+		{"it lives, for long", ledger.Beat{}, "0", ledger.Voucher{Waited: time.Hour, Alone: true}, true},
+		{"it is cut off", ledger.Beat{CutOff: true}, "0", ledger.Voucher{Waited: 10 * time.Second}, true},
+		{"it is cut off for long", ledger.Beat{CutOff: true}, "0", ledger.Voucher{Waited: time.Hour, Alone: true}, false},
+		{"nobody could beat", ledger.Beat{}, "20 minutes", ledger.Voucher{}, true},
+		{"it does not beat", ledger.Beat{}, "20 minutes", ledger.Voucher{Waited: ledger.AliveFor}, false},
+	} {
+		c.beat.ID, c.v.Launch, c.v.Epoch, c.v.Gateway = other.ID, launch, next.Epoch, n.healer.ID
+		if err := n.ledger.Beat(t.Context(), c.beat); err != nil {
+			t.Fatal(err)
+		}
+		for _, sql := range []string{`UPDATE gateways SET seen_at = now() - '` + c.seen + `'::interval`, `UPDATE positions SET opened = 0`} {
+			if _, err := n.ledger.Pool().Exec(t.Context(), sql); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if opens, err := n.ledger.Vouch(t.Context(), c.v); err != nil || opens == c.waits {
+			t.Errorf("%s: opens %v, %v", c.name, opens, err)
+		}
 	}
-	later, err := n.ledger.Bump(t.Context(), launch, next.Epoch, next.Epoch)
+
+	// The healer itself, in an epoch that ends while it waits.
+	if err := n.ledger.Beat(t.Context(), ledger.Beat{ID: other.ID}); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	again, err := n.ledger.Bump(t.Context(), launch, next.Epoch, next.Epoch)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := <-ended; !errors.Is(err, ledger.ErrFenced) {
+	go func() { ended <- n.healer.vouch(t.Context(), launch, again.Epoch) }()
+	n.eventually("vouching", func() bool {
+		var count int
+		err := n.ledger.Pool().QueryRow(t.Context(), `SELECT count(*) FROM vouchers WHERE epoch = $1`, again.Epoch).Scan(&count)
+		return err == nil && count == 1
+	})
+	if _, err := n.ledger.Bump(t.Context(), launch, again.Epoch, again.Epoch); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; !errors.Is(err, gateway.Refuse(gateway.NotAdmitted)) {
 		t.Fatal("in an epoch that is over: ", err)
 	}
+}
 
-	n.healer.Patience = time.Second
-	vouch(later.Epoch)
-	if err := <-ended; err != nil {
-		t.Fatal("without one that never vouches: ", err)
+// TestBeat: a gateway that was not seen of late is forgotten by one whose own
+// beats Postgres has taken all the while, and by no other.
+func TestBeat(t *testing.T) {
+	n := open(t)
+	_, gone := n.gateway()
+	for _, steady := range []bool{false, true} {
+		if err := n.ledger.Beat(t.Context(), ledger.Beat{ID: gone.ID}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := n.ledger.Pool().Exec(t.Context(), `UPDATE gateways SET seen_at = now() - interval '1 minute'`); err != nil {
+			t.Fatal(err)
+		}
+		if err := n.ledger.Beat(t.Context(), ledger.Beat{ID: n.healer.ID, Steady: steady}); err != nil {
+			t.Fatal(err)
+		}
+		var known int
+		err := n.ledger.Pool().QueryRow(t.Context(), `SELECT count(*) FROM gateways WHERE id = $1`, [16]byte(gone.ID)).Scan(&known)
+		if err != nil || (known == 0) != steady {
+			t.Errorf("steady %v: known %d, %v", steady, known, err)
+		}
 	}
+}
+
+// TestCutOff: a gateway that does not reach Redis says so.
+func TestCutOff(t *testing.T) {
+	n := open(t)
+	n.watch(n.healer)
+	cutOff := func() (is bool) {
+		err := n.ledger.Pool().QueryRow(t.Context(), `SELECT cut_off FROM gateways WHERE id = $1`, [16]byte(n.healer.ID)).Scan(&is)
+		return err == nil && is
+	}
+	n.redis.Close()
+	n.eventually("saying that Redis is not reached", cutOff)
 }

@@ -32,6 +32,8 @@ refunded = event("charge.refunded", "evt_4", id="ch_1", payment_intent="pi_1", a
 disputed = event("charge.dispute.created", "evt_5", id="dp_1", payment_intent="pi_1", status="needs_response")
 won = event("charge.dispute.closed", "evt_6", id="dp_1", payment_intent="pi_1", status="won")
 lost = event("charge.dispute.closed", "evt_7", id="dp_1", payment_intent="pi_1", status="lost")
+subscribed = event("checkout.session.completed", "evt_9", id="cs_9", payment_intent=None, payment_status="paid", mode="subscription",
+                   subscription="sub_9", client_reference_id="bob", amount_total=1000, currency="usd")
 other = event("customer.created", "evt_8", id="cus_1")
 
 cases = []
@@ -42,7 +44,8 @@ def case(name, body, header, status):
 
 
 for name, body in [("paid", paid), ("not paid yet", unpaid), ("named in metadata", named), ("refunded", refunded),
-                   ("disputed", disputed), ("won", won), ("lost", lost), ("of no interest", other)]:
+                   ("disputed", disputed), ("won", won), ("lost", lost), ("of no interest", other),
+                   ("a subscription begins", subscribed)]:
     case(name, body, f"t={T},v1={sign(NEW, T, body)}", 200)
 case("the old secret", paid, f"t={T},v1={sign(OLD, T, paid)}", 200)
 case("two signatures, the second is ours", paid, f"t={T},v1={sign(OTHER, T, paid)},v1={sign(NEW, T, paid)},v0=ab", 200)
