@@ -23,6 +23,11 @@ type conn struct {
 	status     int
 	said       []byte // the beginning of a refusal's body, for people to read
 
+	ready   int64 // when it was made, or begun to be
+	sent    int64 // when its request was sent
+	fresh   bool  // nothing has been answered on it yet
+	crossed bool  // its request met the server's leave, and goes out on a new connection
+
 	kind     uint8
 	intended int64 // when the request was to leave, ns since the run began
 	counts   bool  // in the measured time
@@ -39,6 +44,13 @@ var (
 	errClosed   = errors.New("the server closed the connection")
 	errProtocol = errors.New("the server does not answer in HTTP/1.1")
 )
+
+// leaves reports whether what was answered is the server's leave of a connection
+// that it thought unused, which the first request has just crossed: sooner
+// answered than it had been waited for.
+func (c *conn) leaves(now int64) bool {
+	return c.fresh && c.closing && c.status == 408 && c.sent-c.ready > now-c.sent
+}
 
 // dial begins to connect; the socket is writable when that has ended.
 func dial(a *net.TCPAddr) (int, error) {

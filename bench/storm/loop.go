@@ -22,7 +22,7 @@ type loop struct {
 	timer    int
 	conns    []*conn
 	byFD     map[int32]*conn
-	idle     []*conn // the longest unused first: a server ends one that is left unused
+	idle     []*conn
 	buffer   []byte
 	events   []unix.EpollEvent
 	rng      *rand.Rand
@@ -184,7 +184,7 @@ func (l *loop) connect(c *conn) error {
 	if err != nil {
 		return err
 	}
-	c.fd, c.connecting, c.busy, c.intended = fd, true, false, l.now()
+	c.fd, c.connecting, c.busy, c.ready = fd, true, false, l.now()
 	l.byFD[int32(fd)] = c
 	l.broken++
 	return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLOUT, Fd: int32(fd)})
@@ -199,10 +199,18 @@ func (l *loop) connected(c *conn) error {
 	if code != 0 {
 		return unix.Errno(code)
 	}
-	c.connecting = false
+	c.connecting, c.ready, c.fresh = false, l.now(), true
 	l.broken--
+	if err := l.want(c, unix.EPOLLIN); err != nil {
+		return err
+	}
+	if c.crossed {
+		c.crossed = false
+		l.write(c)
+		return nil
+	}
 	l.idle = append(l.idle, c)
-	return l.want(c, unix.EPOLLIN)
+	return nil
 }
 
 func (l *loop) want(c *conn, events uint32) error {
@@ -296,8 +304,8 @@ func (l *loop) send(now int64) error {
 			l.due += l.gap()
 			l.waited = false
 		}
-		c := l.idle[0]
-		l.idle = l.idle[1:]
+		c := l.idle[len(l.idle)-1]
+		l.idle = l.idle[:len(l.idle)-1]
 		l.start(c, intended)
 		if l.o.Rate > 0 {
 			now = l.now()
@@ -325,9 +333,15 @@ func (l *loop) start(c *conn, intended int64) {
 	c.kind = m.order[l.sent%uint64(len(m.order))]
 	c.out = m.kinds[c.kind].Write(c.out[:0], l.sent)
 	l.sent++
-	c.unsent, c.intended, c.counts = c.out, intended, intended >= l.from
-	c.begin()
+	c.intended, c.counts = intended, intended >= l.from
 	l.busy++
+	l.write(c)
+}
+
+// write begins to send a connection's request.
+func (l *loop) write(c *conn) {
+	c.unsent, c.sent = c.out, l.now()
+	c.begin()
 	whole, err := c.flush()
 	if err == nil && !whole {
 		err = l.want(c, unix.EPOLLIN|unix.EPOLLOUT)
@@ -375,6 +389,12 @@ func (l *loop) handle(c *conn, events uint32) {
 // answered counts an answer and lets the connection go on.
 func (l *loop) answered(c *conn) {
 	now := l.now()
+	if c.leaves(now) {
+		c.busy, c.crossed = false, true
+		l.again(c)
+		return
+	}
+	c.fresh = false
 	counts := c.counts
 	if l.o.Rate == 0 {
 		counts = now >= l.from && now < l.to
@@ -397,9 +417,9 @@ func (l *loop) answered(c *conn) {
 // lose counts a request whose answer will not come, and makes the connection
 // anew.
 func (l *loop) lose(c *conn, err error) {
-	if c.busy {
+	if c.busy || c.crossed {
 		l.result.lost(err)
-		c.busy = false
+		c.busy, c.crossed = false, false
 		l.busy--
 	} else {
 		// An idle connection that the server closed harms nobody.
@@ -429,7 +449,7 @@ func (l *loop) drop(c *conn) {
 // again closes a connection and begins a new one, unless the run is ending.
 func (l *loop) again(c *conn) {
 	l.drop(c)
-	if l.ending {
+	if l.ending && !c.crossed {
 		return
 	}
 	if err := l.connect(c); err != nil {
@@ -440,13 +460,13 @@ func (l *loop) again(c *conn) {
 // expire gives up requests and connections that have taken too long.
 func (l *loop) expire(now int64) {
 	for _, c := range l.conns {
-		late := now-c.intended > l.o.Timeout.Nanoseconds()
+		timeout := l.o.Timeout.Nanoseconds()
 		switch {
+		case (c.busy || c.crossed) && now-c.intended > timeout:
+			l.lose(c, errTimeout)
 		case c.fd < 0:
 			l.again(c)
-		case c.busy && late:
-			l.lose(c, errTimeout)
-		case c.connecting && late:
+		case c.connecting && now-c.ready > timeout:
 			l.again(c)
 		}
 	}

@@ -171,11 +171,21 @@ func (l *lapse) funnel(t *tale, ctx context.Context) error {
 			return err
 		}
 	}
+	// Visits are counted ten times a second.
+	var a gateway.Analytics
+	err = t.until(ctx, "the visits are counted", func() (bool, error) {
+		if a, err = t.admin.Analytics(ctx, t.launch); err != nil {
+			return false, err
+		}
+		return a.Total.Opened-before.Total.Opened >= 16*len(channels), nil
+	})
+	if err != nil {
+		return err
+	}
 	if err := t.settled(ctx); err != nil {
 		return err
 	}
-	a, err := t.admin.Analytics(ctx, t.launch)
-	if err != nil {
+	if a, err = t.admin.Analytics(ctx, t.launch); err != nil {
 		return err
 	}
 	for n, channel := range channels {

@@ -121,7 +121,7 @@ func (n *node) populate() map[string]gateway.Redemption {
 		_, err := n.store.CreateCampaign(n.Context(), launch, c, by)
 		must(err)
 	}
-	bulk := []gateway.NewCode{{Code: "B0UND", Recipient: "ann@example.com"}, {Code: "1SSUED", Issuer: "ann"}, {Code: "VAN1TY", Display: "Van-i-ty"}, {Code: "REV0KED"}, {Code: "MANY", MaxUses: 9}}
+	bulk := []gateway.NewCode{{Code: "B0UND", Recipient: "ann@example.com"}, {Code: "1SSUED", Issuer: "ann", MaxUses: 2}, {Code: "VAN1TY", Display: "Van-i-ty"}, {Code: "REV0KED"}, {Code: "MANY", MaxUses: 9}}
 	for i := range 100 {
 		bulk = append(bulk, gateway.NewCode{Code: gateway.Code(fmt.Sprintf("C%03d", i))})
 	}
