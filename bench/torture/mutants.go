@@ -75,7 +75,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "later", without: "who waits for other gateways in an epoch that is over stops waiting",
-		edits: []edit{{"sync/ledger/vouch.go", "if err == nil && later {", "if err == nil && later && epoch == 0 {"}},
+		edits: []edit{{"sync/ledger/vouch.go", "if err == nil && later {", "if err == nil && later && v.Epoch == 0 {"}},
 		test:  [2]string{"./sync/heal", "TestVouch"},
 	},
 	{

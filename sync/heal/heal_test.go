@@ -398,10 +398,13 @@ func TestWitnesses(t *testing.T) {
 	if err := n.redis.FlushAll(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
+	// The first gateway alone would give the other one's code to a thief.
+	if _, err := n.redeem(gateway.Redeem{Code: "C091", Subject: "thief"}); !errors.Is(err, gateway.Refuse(gateway.NotAdmitted)) {
+		t.Fatalf("before the other gateway has told what it answered: %v", err)
+	}
 	watch, end := context.WithCancel(t.Context())
 	defer end()
 	go otherHealer.Watch(watch, 10*time.Millisecond)
-	// The first gateway alone would give the other one's code to a thief.
 	for {
 		_, err := n.redeem(gateway.Redeem{Code: "C091", Subject: "thief"})
 		if errors.Is(err, gateway.Refuse(gateway.CodeExhausted)) {
