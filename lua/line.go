@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -60,6 +61,7 @@ const (
 	lineNewer = 10 * time.Second       // and when only a newer gateway can read what it met
 	lineBatch = 1000                   // records read at once
 	lineStep  = 1024                   // buckets read at once
+	lineAsked = 32                     // of them by one command whether they exist
 )
 
 // feed keeps a copy current; one that missed something is made anew beside it.
@@ -143,25 +145,50 @@ func (s *Store) feedOnce(ctx context.Context, l *launch) error {
 // loadLine reads all entries.
 func (s *Store) loadLine(ctx context.Context, l *launch, line *gateway.Line) error {
 	for first := 0; first < 1<<16; first += lineStep {
-		var found [lineStep]*redis.MapStringStringCmd
-		_, err := s.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
-			for i := range lineStep {
-				found[i] = p.HGetAll(ctx, l.entryPrefix+hex16(uint16(first+i)))
-			}
-			return nil
-		})
+		entries, err := s.loadEntries(ctx, l, first)
 		if err != nil {
 			return fmt.Errorf("lua: load line: %w", err)
-		}
-		var entries []gateway.Entry
-		for _, bucket := range found {
-			for key, packed := range bucket.Val() {
-				entries = append(entries, readEntry(key, packed))
-			}
 		}
 		line.Load(entries)
 	}
 	return nil
+}
+
+// loadEntries reads the entries of lineStep buckets. Most buckets of a short
+// line do not exist: they are asked for many at once first.
+func (s *Store) loadEntries(ctx context.Context, l *launch, first int) (entries []gateway.Entry, err error) {
+	keys := make([]string, lineStep)
+	for i := range keys {
+		keys[i] = l.entryPrefix + hex16(uint16(first+i))
+	}
+	var exist []*redis.IntCmd
+	_, err = s.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for some := range slices.Chunk(keys, lineAsked) {
+			exist = append(exist, p.Exists(ctx, some...))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var found []*redis.MapStringStringCmd
+	_, err = s.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, n := range exist {
+			if n.Val() == 0 {
+				continue
+			}
+			for _, key := range keys[i*lineAsked : (i+1)*lineAsked] {
+				found = append(found, p.HGetAll(ctx, key))
+			}
+		}
+		return nil
+	})
+	for _, bucket := range found {
+		for key, packed := range bucket.Val() {
+			entries = append(entries, readEntry(key, packed))
+		}
+	}
+	return entries, err
 }
 
 // tail reads a launch's journal in order, without a gap.
