@@ -139,10 +139,14 @@ func changeArgs(c *gateway.ChangeEntry, code, referrer string) []any {
 	}
 }
 
+// declinedEntry is a decline that is told again after the offer was lost: who
+// declined is not offered the place again.
+const declinedEntry gateway.EntryVerb = "declined"
+
 // rechange tells a Redis again of a change that was answered. The entry's offer
 // may be lost, and made anew to somebody else.
 func (s *Store) rechange(ctx context.Context, l *launch, epoch uint64, t testimony) error {
-	c := t.change
+	c, change := t.change, *t.change
 	for {
 		found, err := s.send(ctx, waitlistFind, s.introduce(l), []string{l.meta, l.queue, l.entry(c.Key)}, []any{epoch, 0, c.Key})
 		if err != nil {
@@ -155,7 +159,7 @@ func (s *Store) rechange(ctx context.Context, l *launch, epoch uint64, t testimo
 		if found.word(0) == "found" {
 			e := readEntry(c.Key, found.word(4))
 			code := codeOfEntry(found.word(4))
-			r, err = s.send(ctx, waitlistChange, s.introduce(l), changeKeys(l, c.Key, code, e.Referrer), append([]any{epoch, 0}, changeArgs(c, code, e.Referrer)...))
+			r, err = s.send(ctx, waitlistChange, s.introduce(l), changeKeys(l, c.Key, code, e.Referrer), append([]any{epoch, 0}, changeArgs(&change, code, e.Referrer)...))
 			if err != nil {
 				return err
 			}
@@ -164,8 +168,13 @@ func (s *Store) rechange(ctx context.Context, l *launch, epoch uint64, t testimo
 		case "breach":
 			return notAdmitted()
 		case "moved":
+			change.Verb = c.Verb
 			continue
 		case "refused":
+			if change.Verb == gateway.DeclineEntry && gateway.Reason(r.word(1)) == gateway.NoOffer {
+				change.Verb = declinedEntry
+				continue
+			}
 			if gateway.Reason(r.word(1)) == gateway.EntryUnknown {
 				return errUnknownYet
 			}

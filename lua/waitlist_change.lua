@@ -1,5 +1,6 @@
 -- waitlist_change changes one entry: confirm, leave, decline, settle (an offer
--- whose time is over, or whose code was used) and boost. The caller has read
+-- whose time is over, or whose code was used), boost, and declined: a decline
+-- that is told again after Redis lost the offer too. The caller has read
 -- the entry before, to know its offer's code and its referrer; when these have
 -- changed since, nothing is done. A boost has an id, by which it counts once.
 --
@@ -95,6 +96,13 @@ elseif verb == 'decline' then
   end
   again = was == 'd'
   e.status, revoke, refill = 'd', true, true
+elseif verb == 'declined' then
+  if was == 'i' then
+    return answer('moved')
+  elseif was ~= '' then
+    return answer('refused', 'no_offer')
+  end
+  e.status, verb = 'd', 'decline' -- the release that offered the place offers it to the next
 else
   if was == 'i' and c.used > 0 and c.held < c.used then
     e.status = 'g'

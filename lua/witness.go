@@ -195,7 +195,7 @@ func (s *Store) reassert(ctx context.Context, l *launch, a Admission) (err error
 
 // othersTell is how long a change waits for what it changes: another gateway may
 // have answered that, and is telling it again at the same time.
-const othersTell = time.Second
+const othersTell = 5 * time.Second
 
 // errUnknownYet says that Redis does not know what is to be changed.
 var errUnknownYet = errors.New("lua: what an answer changed is not known yet")

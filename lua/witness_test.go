@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -369,5 +370,45 @@ func TestStranger(t *testing.T) {
 	again, err := s.Redeem(t.Context(), "l", &gateway.Redeem{Code: "H0T", Subject: "ann"})
 	if err != nil || again.ID != first.ID {
 		t.Fatalf("after the admission: %+v, %v", again, err)
+	}
+}
+
+// TestWitnessDecline: who declined a place that another gateway had offered is
+// not offered it again, although Redis lost both.
+func TestWitnessDecline(t *testing.T) {
+	server := rig.TestRedis(t)
+	s, other := openStore(t, server.Addr()), openStore(t, server.Addr())
+	launchForTest(t, s, "l", 50)
+	campaign, err := s.CreateCampaign(t.Context(), "l", gateway.Campaign{Name: "waitlist", Kind: gateway.KindInvite, Type: gateway.TypeWaitlist, MaxUses: 1, Format: "{random:10}", Vanity: true, Expires: gateway.Duration(time.Hour)}, gateway.Actor{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ann, err := s.Join(t.Context(), "l", &gateway.Join{Email: "ann@x.example"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.PutRelease(t.Context(), "l", gateway.Cohort{ID: "r", Count: 1, Order: gateway.ByPriority}, 0, gateway.Actor{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Launch(t.Context(), "l"); err != nil {
+		t.Fatal(err)
+	}
+	before := snapshotRedis(t, s.redis)
+	if made, _, err := s.Offer(t.Context(), "l", "r", campaign, []gateway.Offered{{Key: ann.Key, Code: "0FFER"}}); err != nil || made != 1 {
+		t.Fatal(made, err)
+	}
+	if e, err := other.ChangeEntry(t.Context(), "l", gateway.ChangeEntry{Verb: gateway.DeclineEntry, Key: ann.Key}); err != nil || e.Status != gateway.EntryDeclined {
+		t.Fatal(e, err)
+	}
+	restoreRedis(t, s.redis, before) // a crash that lost the tail
+	for t.Context().Err() == nil {
+		e, err := other.Entry(t.Context(), "l", ann.Key)
+		if errors.Is(err, gateway.Refuse(gateway.NotAdmitted)) {
+			continue
+		}
+		if err != nil || e.Status != gateway.EntryDeclined {
+			t.Errorf("%+v, %v", e, err)
+		}
+		return
 	}
 }
